@@ -585,6 +585,34 @@ def test_a_link_to_what_is_down_or_degraded_says_so_and_is_undone_by_a_press(sho
     assert not browser.has(chip)
 
 
+def test_an_instance_with_all_nodes_down_is_before_one_with_a_node_down_everywhere(show):
+    story = large_fleet(200)
+    states = {
+        "llama70b-002": ("degraded", 1),
+        "llama70b-003": ("down", 1),
+        "llama70b-004": ("degraded", 5),
+        "llama70b-005": ("down", 3),
+        "llama70b-006": ("down", 5),
+    }
+    for name, (state, count) in states.items():
+        instance = next(one for one in story.instances if one["name"] == name)
+        instance["state"] = state
+        instance["metrics"]["lookup_hit_rate"] = 0.9 if count > 1 else 0.1  # counts less
+        for node in [one for one in story.nodes if one["instance"] == name][:count]:
+            node["state"] = state
+    numbers = ["llama70b-%s" % one for one in ("006", "005", "003", "004", "002")]
+    worst = [*numbers[:3], "qwen32b-007", *numbers[3:]]
+    with StoryServer(story) as server:
+        browser = show(server)
+        browser.wait_for(lambda: browser.has(".map-side .worst a"))
+        rows = [one for one in names(browser) if one.startswith(("llama", "qwen"))]
+        assert rows[:6] == worst, browser.texts("main .data tbody td:nth-child(2)")
+        assert browser.texts(".side-tree summary .tree-name")[:6] == worst
+        assert browser.texts(".map-side .worst a")[:6] == worst
+        said = ["5 of 5 down", "3 of 5 down", "1 of 5 down"]
+        assert browser.texts(".map-side .worst b")[:3] == said
+
+
 def test_nodes_without_a_state_stand_in_the_order_that_they_have_at_the_side(show, server, story):
     del story.instances[:]
     for one in story.nodes:

@@ -38,7 +38,7 @@ import {
   store,
   trusted,
 } from "./server.js";
-import { STATE_ORDER } from "./words.js";
+import { STATE_ORDER, stateRank } from "./words.js";
 
 const part = (selector) => document.querySelector(selector);
 const banner = part(".banner");
@@ -239,7 +239,8 @@ export function groupsOf(status) {
   );
 }
 
-const byState = (a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(a.label, b.label);
+const byState = (a, b) =>
+  stateRank(a.state, a.nodes) - stateRank(b.state, b.nodes) || byName(a.label, b.label);
 
 /** What is listed: [{title, groups, more: how many are left out, and summary lines}]. */
 function sectionsOf(groups) {

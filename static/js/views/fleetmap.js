@@ -5,7 +5,7 @@ import { fitted, instanceLink, nodeLink, outlierFigure, outlierText } from "../c
 import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { store } from "../server.js";
-import { metricLabel, STATE_ORDER, STATES } from "../words.js";
+import { metricLabel, stateRank, STATES } from "../words.js";
 import { instancesOf, outliersIn } from "./instances.js";
 
 const PITCHES = [16, 15, 14, 13, 12, 11, 10]; // px from one square to the next
@@ -502,12 +502,14 @@ export class FleetMap {
  */
 function needAttention(status) {
   const instances = instancesOf(status);
-  const count = (one) => one.nodes.filter((key) => store.byKey.get(key)?.state === one.state);
+  const nodesOf = (one) => one.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
+  const rank = (one) => stateRank(one.state, nodesOf(one));
+  const count = (one) => nodesOf(one).filter((node) => node.state === one.state).length;
   const isBad = (one) => one.state === "down" || one.state === "degraded";
   const bad = instances
     .filter(isBad)
-    .sort((a, b) => STATE_ORDER[a.state] - STATE_ORDER[b.state] || byName(a.name, b.name))
-    .map((one) => [one.name, `${count(one).length} of ${one.nodes.length} ${one.state}`, ""]);
+    .sort((a, b) => rank(a) - rank(b) || byName(a.name, b.name))
+    .map((one) => [one.name, `${count(one)} of ${one.nodes.length} ${one.state}`, ""]);
   const outliers = outliersIn(status);
   const far = instances
     .filter((one) => outliers.has(one.name) && !isBad(one))

@@ -26,7 +26,7 @@ import {
 } from "../format.js";
 import { frontendsOf, getJson, store } from "../server.js";
 import { DataTable } from "../table.js";
-import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER } from "../words.js";
+import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER, stateRank } from "../words.js";
 
 const LINE = 32; // px, a row of one line
 const TWO_LINES = 44; // px
@@ -154,11 +154,13 @@ function childrenOf(row) {
   return row.children;
 }
 
+const STATE_WEIGHT = 1e6; // of a state against one point of the hit rate
+
 /** Worst first, by whole points of the hit rate: rows do not change places at each update. */
 const badness = (row) => {
   const hits = row.metrics.lookup_hit_rate;
   const points = isNumber(hits) ? Math.round(hits * 100) : 200;
-  return (STATE_ORDER[row.state] ?? 2) * 1000 + (isRank(row) ? 0 : points);
+  return stateRank(row.state, row.nodes) * STATE_WEIGHT + (isRank(row) ? 0 : points);
 };
 
 /** The spread of a figure when it says something: an instance of several ranks. */
