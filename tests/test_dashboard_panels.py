@@ -536,6 +536,24 @@ def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser,
     assert "Last run" in browser.texts("main thead th")
 
 
+@pytest.mark.parametrize("width", [768, 900])
+def test_cards_leave_out_no_column(browser, demo, show, width):
+    labels = (
+        "const row = document.querySelector('main .stacked tbody:not(.spacer) tr');"
+        "return row && [...row.children].map((cell) => cell.dataset.label)"
+    )
+    every = ["State", "Name", "Level", "Every", "Last run", "Runs", "Failed", "Last result"]
+    browser.resize(width, 900)
+    show(demo, "threads", "mp-0")
+    browser.wait_for(lambda: browser.script(labels) == every)
+    # Where there is more room it is a table again.
+    browser.resize(1440, 900)
+    browser.wait_for(lambda: not browser.has("main .stacked"))
+    assert browser.count("main thead th") == len(every)
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.script(labels) == every)
+
+
 def test_the_page_of_a_scheduler_begins_with_the_figures_of_its_instance(browser, demo, show):
     show(demo, "overview", "llama70b-b_scheduler")
     section = "section[aria-label='Figures of llama70b-b']"

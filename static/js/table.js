@@ -310,6 +310,7 @@ export class DataTable {
     this.heads = [];
     this.frame = 0;
     this.width = this.options.width;
+    this.cardsAt = 0; // px, the width at which rows became cards; 0 while they are none
     this.view = { top: 0, height: 0 }; // px; reading it while painting would force a layout
     this.#build();
     this.#watchSize();
@@ -381,7 +382,7 @@ export class DataTable {
 
   #fitting() {
     const { fixed, select } = this.options;
-    const cards = !fixed && innerWidth < TELEPHONE;
+    const cards = this.cardsAt > 0 || (!fixed && innerWidth < TELEPHONE);
     const place = this.width || this.element.clientWidth || Infinity;
     return fitColumns(this.wantedColumns, {
       room: place - (select ? pickWidth(innerWidth < TELEPHONE) : 0),
@@ -692,13 +693,19 @@ export class DataTable {
     }
   }
 
-  /** Rows as cards where the table is wider than its place. */
+  /** Rows as cards, with all columns, where the table is wider than its place. */
   #stack() {
-    const { classList, scrollWidth, clientWidth } = this.element;
-    if (classList.contains("stacked")) classList.remove("stacked");
-    else if (scrollWidth <= clientWidth + 1) return;
-    const tooWide = this.element.scrollWidth > this.element.clientWidth + 1;
-    classList.toggle("stacked", tooWide);
+    const { classList, clientWidth } = this.element;
+    if (clientWidth <= this.cardsAt) return; // it is too wide here, too
+    const wereCards = this.cardsAt > 0;
+    this.cardsAt = 0;
+    classList.remove("stacked");
+    const isFitted = wereCards && this.#refit();
+    if (!isFitted && this.element.scrollWidth > clientWidth + 1) {
+      this.cardsAt = clientWidth;
+      classList.add("stacked");
+      if (this.#refit()) this.arrange();
+    } else if (isFitted) this.arrange();
   }
 
   markAll() {
