@@ -2381,6 +2381,20 @@ def test_the_palette_finds_panels_of_nodes_changed_settings_and_actions(show, se
         )
 
 
+def test_the_search_finds_a_changed_setting_that_the_words_of_its_event_leave_out(
+    show, server, story
+):
+    changes = {name: ["a b", "c"] for name in ("one", "two", "three", "use_layerwise")}
+    text = SICK + " changed: one a b → c, two a b → c, three a b → c and 1 more"
+    story.event(60, "changed", text, node=SICK, instance="llama70b-a", changes=changes)
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"use_lay")
+    found = "Compare use_layerwise on nodes of llama70b-a"
+    browser.wait_for(lambda: found in browser.text("#palette-list"))
+
+
 def test_a_figure_whose_name_begins_so_comes_before_nodes_whose_letters_stand_apart(show, server):
     browser = show(server)
     browser.press("Control+k")

@@ -539,6 +539,18 @@ def test_a_change_and_the_request_that_made_it_are_one_row_that_names_its_sender
     assert run("views/eventlist.js", body, events) == ["change", "change"]
 
 
+@pytest.mark.parametrize(
+    "changed,by,is_outside",
+    [("chunk_size", None, True), ("chunk_size", "token", False), ("version", None, False)],
+)
+def test_whether_a_setting_was_changed_elsewhere_is_read_from_fields(run, changed, by, is_outside):
+    more = {"changes": {changed: ["1", "2"]}, "by": by, "text": "w0 has changed: version 1 → 2"}
+    said = run(
+        "views/eventlist.js", "return eventText(given[0])", event(1, "changed", "w0", 9, **more)
+    )
+    assert said.endswith(" (not made through this frontend)") == is_outside
+
+
 def test_an_action_names_its_sender_once(run):
     text = "POST /proxy2/w0/backends on w0: 200 (by token, from 10.2.0.14)"
     sent = {"path": "/proxy2/w0/backends", "status": 200, "by": "token", "from": "10.2.0.14"}

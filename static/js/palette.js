@@ -227,8 +227,9 @@ const panelsOfSome = (words) =>
     .slice(0, MOST_PANELS)
     .map((entry) => ({ ...entry, group: "Panels" }));
 
-/** The settings that an event of a change names. */
-const settingsIn = (text) => [...text.matchAll(/([\w.]+):? \S+ → /g)].map(([, name]) => name);
+/** The settings, and what else of a node, that a row of events says to have changed. */
+const changedIn = ({ alike, changes }) =>
+  (alike || [{ changes }]).flatMap((event) => Object.keys(event.changes || {}));
 
 /**
  * What changed lately, as its event and as a comparison of the instance's nodes; "undo" finds every
@@ -237,7 +238,7 @@ const settingsIn = (text) => [...text.matchAll(/([\w.]+):? \S+ → /g)].map(([, 
 function changeEntries(words, rows) {
   if (!words.length) return [];
   const isMeant = (name) => words.join() === "undo" || beginsWords(name, words);
-  const found = rows.filter((row) => settingsIn(row.text).some(isMeant));
+  const found = rows.filter((row) => changedIn(row).some(isMeant));
   const entries = found.slice(0, MOST_CHANGES).flatMap((row) => {
     const node = store.byKey.get(row.node);
     const instance = node ? instanceName(node) : store.instances.get(row.instance);
@@ -249,7 +250,7 @@ function changeEntries(words, rows) {
     const look = { group: "Changes", image: "change" };
     const event = "#/events?kind=changed";
     const compare = `#/compare?nodes=${encodeURIComponent(names)}`;
-    const setting = settingsIn(row.text).find(isMeant);
+    const setting = changedIn(row).find(isMeant);
     const text = `Compare ${setting} on nodes of ${instance}`;
     const change = changesOf(row).find((one) => one.setting === setting);
     const undo = change && undoOf(change);
@@ -367,7 +368,7 @@ function termEntries(chosen, changes) {
   const nodes = [chosen, ...((store.status && store.status.nodes) || [])];
   const first = nodes.find((one) => one && SETTABLE.includes(one.kind) && one.state !== "down");
   const settings = [...DEFAULTS.keys()].map((name) => {
-    const change = changes.find((row) => settingsIn(row.text).includes(name));
+    const change = changes.find((row) => changedIn(row).includes(name));
     const node = chosen || (change && store.byKey.get(change.node)) || first;
     const href = node ? `${nodeLink(node, "config")}?q=${name}` : "#/many?tab=rollout";
     const note = node ? `Config of ${node.key}` : "Rollout";

@@ -331,7 +331,8 @@ def tell_the_night(story, sick):
     story.event(1118, "alert", "hit rate of %s dropped" % sick, "still", "warning", instance=sick)
     story.event(1209, "alert", "evictions rising on %s" % sick, "still", "warning", instance=sick)
     changed = "save_unfull_chunk: false → true on 4 nodes of %s" % sick
-    story.event(1348, "changed", changed, instance=sick)
+    both = {"save_unfull_chunk": ["false", "true"]}
+    story.event(1348, "changed", changed, instance=sick, changes=both)
     slow = "retrieve time of mp-1 above 200 ms"
     story.event(2710, "alert", slow, 190, "warning", "mp-1")
     story.event(3215, "nodes", "llama70b-b_api added", node="llama70b-b_api")

@@ -487,13 +487,12 @@ function alertText({ rule, node, instance, text, until }) {
   return wordsOf(now) === wordsOf(text) ? now : text;
 }
 
-const ABOUT = / changed: (?:version|role|model|kind) /; // what is no setting
 const NO_SETTINGS = ["version", "role", "model", "kind"]; // what else changes of a node
 const MASKED = "********"; // stands for a secret
 
 /** A change of settings that was not made through this frontend says so. */
-const outside = ({ kind, text, by }) =>
-  kind !== "changed" || by || ABOUT.test(text) || ORIGIN.test(text)
+const outside = ({ kind, changes, by }) =>
+  kind !== "changed" || by || NO_SETTINGS.some((name) => changes?.[name])
     ? ""
     : " (not made through this frontend)";
 
