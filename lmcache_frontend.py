@@ -6943,6 +6943,9 @@ class Past:
     def record(self, now: float) -> None:
         """Add a round to the history, of nodes that were polled since the last one.
 
+        A poll may last longer than several rounds: until it ends, the figures of before remain, as
+        in the status. Only where there are none is a gap.
+
         Called with the lock of ``watched``; ``now`` is monotonic.
         """
         nodes, instances = self.watched.nodes, self.watched.instances
@@ -6953,8 +6956,9 @@ class Past:
         for key, state in nodes.items():
             # A round may last longer than the pace, and a poll longer than a round.
             is_new = state.polled is not None and (state.polled > recorded or state.polled == now)
+            is_awaited = state.is_well and state.poll is not None
             # With one snapshot, after a restart, there is no rate yet.
-            if is_new and len(state.window) != 1:
+            if (is_new or is_awaited) and len(state.window) != 1:
                 rows[key] = {**state.figures, LATENCY: state.latency}
         self.history.add(now, rows)
         self.history.keep_only(kept)

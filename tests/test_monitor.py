@@ -13,6 +13,7 @@ import zipfile
 
 import pytest
 from support.cluster import Cluster
+from support.frontend import wait_for
 
 import lmcache_frontend as lf
 
@@ -250,6 +251,36 @@ def test_a_node_polled_long_before_the_end_of_a_round_is_in_the_history():
     cluster.round()
     [series] = cluster.monitor.history("w0", "latency", 1000.0)["series"]
     assert series["values"][-1] == 0.004
+
+
+def test_a_poll_that_lasts_longer_than_rounds_leaves_no_gap_in_the_history():
+    cluster = Cluster({"w0": {"/metrics": page()}, "w1": {"/metrics": page()}}, interval=0.1)
+    cluster.round(times=2)
+    go_on = threading.Event()
+
+    def soon(job):
+        cluster.clock.now += 10.0
+        return page()
+
+    def late(job):
+        go_on.wait(30)
+        return page()
+
+    cluster.answers["w0"]["/metrics"] = soon
+    cluster.answers["w1"]["/metrics"] = late
+
+    def values(name, metric="latency"):
+        [series] = cluster.monitor.history(name, metric, 1000.0)["series"]
+        return series["values"]
+
+    cluster.monitor.start()
+    try:
+        wait_for(lambda: len(values("w0")) >= 4)
+        assert values("w1")[1:] == [0.004] * (len(values("w1")) - 1)
+        assert None not in values("w1", "lookup_tokens_per_second")[1:]
+    finally:
+        go_on.set()
+        cluster.monitor.stop()
 
 
 # -- who changed it
