@@ -834,6 +834,7 @@ class Paths:
         return response.status, response.encode()
 
 
+@pytest.mark.slow
 def test_the_alerts_end_within_minutes_when_the_setting_is_set_back(time_):
     time_.now = 1.7e9 + 1700  # The cluster's clock begins at 1.7e9: 6 minutes before the story.
     demo = lf.DemoCluster(clock=time_)
@@ -1039,6 +1040,7 @@ def test_the_status_says_whether_it_is_of_a_demo(start, front):
     assert start("--demo").ask("/api/status").json()["demo"] is True
 
 
+@pytest.mark.slow
 def test_while_the_past_is_replayed_nobody_takes_it_for_the_present(start):
     began = time.time()
     front = start("--demo", "--poll-interval", "1")
@@ -1071,6 +1073,7 @@ def replayed():
     front.stop()
 
 
+@pytest.mark.slow
 def test_the_hours_before_are_there_as_soon_as_the_nodes_are(replayed):
     front, status = replayed
     answer = front.ask("/api/history?metric=lookup_hit_rate&seconds=22000").json()
@@ -1089,6 +1092,7 @@ def test_the_hours_before_are_there_as_soon_as_the_nodes_are(replayed):
     assert min(before) > 0.75 > 0.7 > max(after)
 
 
+@pytest.mark.slow
 def test_alerts_and_events_are_as_old_as_what_they_tell(replayed):
     front, status = replayed
     ages = {alert["rule"]: status["time"] - alert["since"] for alert in status["alerts"]}
@@ -1107,6 +1111,7 @@ def test_alerts_and_events_are_as_old_as_what_they_tell(replayed):
     assert any(event["until"] - event["time"] > 300 for event in lasted)
 
 
+@pytest.mark.slow
 def test_who_changed_a_setting_in_the_past_is_an_event_too(replayed):
     front, status = replayed
     events = front.ask("/api/events?limit=1000").json()["events"]
@@ -1119,6 +1124,7 @@ def test_who_changed_a_setting_in_the_past_is_an_event_too(replayed):
         assert any(one["node"] == node and 0 <= one["time"] - time < 60 for one in changed)
 
 
+@pytest.mark.slow
 def test_an_engine_and_its_ranks_are_one_instance_that_counts_tokens_once(replayed):
     front, status = replayed
     instances = {instance["name"]: instance for instance in status["instances"]}
@@ -1132,6 +1138,7 @@ def test_an_engine_and_its_ranks_are_one_instance_that_counts_tokens_once(replay
     assert sources == pytest.approx(prompt, rel=0.05)
 
 
+@pytest.mark.slow
 def test_an_unhealthy_rank_says_which_check_failed_and_a_healthy_one_that_all_passed(replayed):
     front, status = replayed
     reasons = {node["name"]: node["reasons"] for node in status["nodes"]}
@@ -1210,6 +1217,7 @@ def test_the_past_ends_where_the_present_begins(replayed):
         assert max(values) < 1.25 * min(values), one["metric"]
 
 
+@pytest.mark.slow
 def test_what_was_changed_here_is_an_event_at_the_next_poll(replayed):
     """The configuration is read once a minute, but at once after a change through the proxy."""
     front, status = replayed
@@ -1223,6 +1231,7 @@ def test_what_was_changed_here_is_an_event_at_the_next_poll(replayed):
         wait_for(lambda: any(text in event["text"] for event in events()), 30)
 
 
+@pytest.mark.slow
 def test_the_present_is_silent_about_the_past_in_the_log(start):
     front = start("--demo")
     wait_for(lambda: front.ask("/api/status").json()["counts"]["unknown"] == 0, 90)

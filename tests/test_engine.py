@@ -216,6 +216,7 @@ def test_uploads_that_drip_hold_up_none_of_our_own_routes(front, node, send):
         assert front.ask("/api/status", timeout=HELD_UP).status == 200
 
 
+@pytest.mark.slow
 def test_slow_clients_make_room_at_a_node_for_others(start, nodes, send):
     front = start("--max-requests", "6", *options_for(nodes))
     upload = b"POST /proxy2/n0/sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"

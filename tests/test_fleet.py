@@ -224,6 +224,7 @@ def test_frontends_that_have_each_other_as_plain_nodes_do_not_scrape_for_ever(st
     assert time.monotonic() - before < 8 and (to_a.connections, to_b.connections) == (1, 1)
 
 
+@pytest.mark.slow
 def test_the_nodes_of_an_original_are_asked_a_few_at_a_time(over, service):
     busy, most = [], []
 

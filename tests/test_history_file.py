@@ -592,6 +592,7 @@ def test_a_range_in_the_past_is_answered_by_start_and_end(watcher):
     assert times[0] >= end - 300 and times[-1] <= end and len(times) >= 29
 
 
+@pytest.mark.slow
 def test_a_long_range_has_about_a_thousand_points(watcher):
     clock = MovedClock()
     running = watcher(clock, history_minutes=300.0)

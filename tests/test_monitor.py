@@ -903,6 +903,7 @@ def test_secrets_are_masked_in_json_inside_a_string_in_queries_and_on_command_li
     )
 
 
+@pytest.mark.slow
 def test_masking_takes_no_longer_than_the_text_is_long():
     started = time.perf_counter()
     for text in (

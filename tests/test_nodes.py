@@ -858,6 +858,7 @@ PARSERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(PARSERS))
 def test_a_parser_of_outside_text_costs_no_more_than_the_text_is_long(name):
     parse, pieces = PARSERS[name]

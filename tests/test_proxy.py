@@ -368,6 +368,7 @@ def test_what_a_node_answers_cannot_act_as_the_dashboard(lasting_front):
     )
 
 
+@pytest.mark.slow
 def test_a_body_in_chunks_of_one_byte_lets_others_have_their_turn(front, node):
     found = []
     thread = threading.Thread(

@@ -209,6 +209,7 @@ def test_a_restarted_node_shows_its_new_version_with_the_next_poll():
 LAST = ("kind", "model", "instance", "instance_id", "worker_id", "version")
 
 
+@pytest.mark.slow
 def test_an_instance_that_is_down_for_hours_stays_what_it_was_and_where_it_was():
     nodes = {name: worker(rank, lmcache_instance_id="a") for rank, name in enumerate(("a0", "a1"))}
     nodes["s"] = {"/metrics": nodes["a0"]["/metrics"].replace(b"worker", b"scheduler", 1)}

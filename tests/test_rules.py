@@ -667,6 +667,7 @@ def polls_until(seen, rule, holds):
     return next(count for count, rules in enumerate(seen, 1) if (rule in rules) is holds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule, rates, begins, ends",
     [

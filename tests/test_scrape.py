@@ -176,6 +176,7 @@ def test_a_status_is_packed_when_accepted_and_304_while_nothing_changed(front):
     assert front.ask("/api/status", headers={"If-None-Match": plain.headers["etag"]}).status == 200
 
 
+@pytest.mark.slow
 def test_a_node_that_never_answers_keeps_nobody_waiting(start):
     with Page(None) as hanging, Page(GOOD) as good:
         front = start(

@@ -732,6 +732,7 @@ WORST_TEXTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", WORST_TEXTS)
 def test_masking_costs_no_more_than_the_text_is_long(piece):
     size = lf.MAX_MASKED // 8
