@@ -359,6 +359,7 @@ def test_a_fixed_range_offers_no_undo_of_what_was_undone_after_it(show, server, 
 def test_an_event_says_that_its_change_is_undone_as_soon_as_that_is_known(show, server, story):
     change_of_all_workers(story, 1348, "256", "512")
     browser = show(server, "/?from=%d&to=%d#/" % (story.now - 1400, story.now - 900))
+    browser.resize(1100, 800)  # below the alerts there are more events
     browser.wait_for(lambda: browser.texts(".event-card .undo") == ["Undo …"])
     change_of_all_workers(story, 300, "512", "256")
     browser.wait_for(lambda: poll(browser) or "undone" in browser.text(".event-card .undo"))
@@ -1110,6 +1111,26 @@ def test_the_cards_of_alerts_and_events_end_on_one_line(show, server, story):
     browser.wait_for(
         lambda: browser.script(low, ".alert-card") == browser.script(low, ".event-card")
     )
+
+
+def test_beside_few_alerts_are_few_events(show, server, story):
+    gone = story.alerts[2:]
+    del story.alerts[2:]
+    browser = show(server)
+    rows = ".event-card .events > li"
+    free = (
+        "const low = (one) => document.querySelector(one).getBoundingClientRect().bottom;"
+        "return low('.alert-card') - low('.alert-card .alerts > li:last-child')"
+    )
+    browser.wait_for(lambda: browser.count(rows) == 4)
+    assert browser.script(free) < 90, "the card of the alerts is not mostly white"
+    # With more alerts there are more of them.
+    story.alerts.extend(gone)
+    poll(browser)
+    browser.wait_for(lambda: browser.count(rows) > 4)
+    # Below the alerts they take no room of theirs.
+    browser.resize(900, 800)
+    browser.wait_for(lambda: browser.count(rows) == 6)
 
 
 def test_an_alert_that_repeats_the_state_of_its_node_is_no_row_of_its_own(show, server, story):

@@ -49,6 +49,7 @@ export class NodeEvents {
     const isOther = ({ node }) => node && node !== key && kind !== "frontend";
     this.alerts = new AlertCard(undefined, isOther);
     this.card = new EventCard(nodeLink(ctx.node(), "events"), MOST_ROWS);
+    this.card.follow(this.alerts);
     this.element = h(
       "div",
       { class: "split", hidden: true },
@@ -74,10 +75,10 @@ export class NodeEvents {
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
     const silences = status.silences?.filter(({ alert }) => alert.endsWith(`:${node.key}`));
     this.alerts.update({ ...status, alerts: mine, silences }, past, this.events, this.rows);
-    this.card.update(rows, live ? status.time : end, this.missing);
     const none = !(past || [...mine, ...(silences || [])]).length;
     this.alerts.element.hidden = none; // the state of the node is said above
     this.element.hidden = none && !rows.length;
+    this.card.update(rows, live ? status.time : end, this.missing);
   }
 
   async update(node, status) {

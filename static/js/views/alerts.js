@@ -49,7 +49,8 @@ import {
 const NAMED = 3; // names in a sentence; more are counted
 const LINKED = 12; // names in the details of an alert
 const SHOWN = 6; // lines before "Show all"
-const EVENTS = 6; // recent events shown, more where there is room
+const EVENTS = 6; // recent events shown
+const BESIDE = 4; // recent events beside alerts, more where these are higher
 const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
 const BY = /, by (\S+) from (\S+)$/; // how the server tells who made a change
@@ -915,9 +916,16 @@ export class EventCard {
     this.#draw();
   }
 
+  /** Have as many rows as there is room beside these alerts, also when those get more or less. */
+  follow({ list, others, silenced }) {
+    const follower = new ResizeObserver(() => this.refit());
+    for (const part of [list, others, silenced]) follower.observe(part);
+  }
+
   /** The room beside the card changed: the rows are counted anew. */
   refit() {
     this.signature = "";
+    if (this.now) this.#draw();
   }
 
   #offerKinds() {
@@ -947,7 +955,9 @@ export class EventCard {
     ]);
     if (signature === this.signature) return;
     this.signature = signature;
-    let count = this.most;
+    const { offsetTop, previousElementSibling: alerts } = this.element;
+    const isBeside = alerts && alerts.offsetTop === offsetTop;
+    let count = isBeside ? Math.min(BESIDE, this.most) : this.most;
     this.#list(rows, count);
     // Its neighbour may be higher: more rows fit.
     for (let more = this.#room(); more && count < rows.length; more = this.#room()) {

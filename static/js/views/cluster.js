@@ -559,6 +559,7 @@ class ClusterView {
     this.head = new Head(signal);
     this.alerts = new AlertCard(() => this.tiles.summary());
     this.eventCard = new EventCard();
+    this.eventCard.follow(this.alerts);
     this.charts = new ChartsCard({ charts: CHARTS, strip: true });
     this.tiles = new Tiles((id) => this.charts.reveal(id));
     this.history = memory.history || new FigureHistory();
