@@ -3376,10 +3376,10 @@ class EventLog:
         event.log()
         return event
 
-    def lasts(self, key: str) -> bool:
-        """Whether an event of this key lasts."""
+    def lasting(self, key: str) -> Event | None:
+        """The event of this key that lasts; None if there is none."""
         with self._lock:
-            return self._lasting(key) is not None
+            return self._lasting(key)
 
     def backdate(self, key: str, since: float) -> None:
         """Move the start of the event of this key that lasts back to ``since`` (Unix seconds)."""
@@ -4796,6 +4796,7 @@ MAX_BACK_OFF = 60.0
 SLOW_RESPONSE = 2.0  # seconds; a node that takes longer to respond is degraded
 SLOW_ENDS = 1.5  # seconds; a slow node remains degraded until it responds faster
 SLOW = "slow ("  # how that reason begins
+SLOW_FIGURE = re.compile(r"(?<=\bslow \()[^()]{0,200}")
 # When something is due that need not wait: a clock that replays the past may be below 0.
 DUE_NOW = -math.inf
 MAX_CHANGES = 32  # times that a node went up or down, or restarted, kept for the rules
@@ -5618,16 +5619,21 @@ class NodeEvents:
             self._add(state, "node_up", "info", f"{key} is up again after {lasted}")
 
     def _open(self, state: NodeState) -> None:
-        """Note that a node is degraded or down, once while it lasts."""
+        """Note that a node is degraded or down, once while it lasts: why at first, and why now."""
         name, key, since = state.state, state.node.key, self._events.clock.unix(state.since)
-        if self._events.lasts(f"{name}:{key}"):
+        why = one_line(state.error if name == "down" else ", ".join(state.reasons))
+        reasons, event = [why], self._events.lasting(f"{name}:{key}")
+        if event is not None:
             # Another frontend that was polled later may report an earlier start.
             self._events.backdate(f"{name}:{key}", since)
-        else:
-            why = str(state.error) if name == "down" else ", ".join(state.reasons)
-            about = (f"node_{name}", "critical" if name == "down" else "warning")
-            where = (key, state.instance_id)
-            self._events.open(f"{name}:{key}", *about, f"{key} is {name}: {why}", *where, since)
+            first, *later = map(str, as_list(event.more.get("reasons")) or [why])
+            if are_alike((later or [first])[-1], why):
+                return
+            reasons = [first] if are_alike(first, why) else [first, why]
+        about = (f"node_{name}", "critical" if name == "down" else "warning")
+        where = (key, state.instance_id)
+        text = f"{key} is {name}: {', then '.join(reasons)}"
+        self._events.open(f"{name}:{key}", *about, text, *where, since, reasons=reasons)
 
     def nodes_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Note that there are other nodes: an event holds the names of those added or removed."""
@@ -5682,6 +5688,11 @@ class NodeEvents:
                 by_whom = {name: event.more.get(name) for name in ("by", "from")}
                 senders.setdefault(event.node, (now - age, by_whom))
         return senders
+
+
+def are_alike(text: str, other: str) -> bool:
+    """Whether two texts give the same reason: how slow a node is changes with each poll."""
+    return SLOW_FIGURE.sub("", text) == SLOW_FIGURE.sub("", other)
 
 
 def spoken_origin(change: Mapping[str, object]) -> str:
@@ -6558,7 +6569,7 @@ def group_sentence(members: Sequence[Mapping[str, object]], frontends: Container
 class AlertEvents:
     """Makes an event of every alert: when it was raised and resolved, and the worst of it.
 
-    It has the alerts that last, by id: ``_worst`` as they were at their worst, ``_last`` as they
+    It has the alerts that last, by id: ``_worst`` as their events tell them, ``_last`` as they
     were last, and ``_nearby``, what happened in the minutes before.
     """
 
@@ -6574,7 +6585,7 @@ class AlertEvents:
 
     def follow(self, alerts: Sequence[Alert]) -> None:
         """Compare the alerts that last with those of the last call; one call at a time."""
-        raised = [alert for alert in alerts if self._is_worse(alert)]
+        raised = [alert for alert in alerts if self._is_news(alert)]
         before = self._events.recent(2 * NEARBY_SECONDS) if raised else []
         now = self._events.clock.wall()
         for alert in raised:
@@ -6597,12 +6608,14 @@ class AlertEvents:
             self._events.close(f"alert:{key}", last.text if last.value is None else "")
         self._last = lasting
 
-    def _is_worse(self, alert: Alert) -> bool:
-        """Tell whether an alert is new, or worse than it ever was while it lasts."""
+    def _is_news(self, alert: Alert) -> bool:
+        """Tell whether an alert is new, worse than ever while it lasts, or has another reason."""
         worst = self._worst.get(alert.id)
         if worst is None or worst.severity != alert.severity:
             return True
-        return alert.value is not None and (worst.value is None or alert.value > worst.value)
+        if alert.value is None:
+            return not are_alike(worst.text, alert.text)
+        return worst.value is None or alert.value > worst.value
 
 
 def nearby_facts(alert: Alert, before: Iterable[Tuple[float, Event]]) -> Tuple[str, ...]:

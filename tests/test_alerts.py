@@ -358,10 +358,14 @@ def test_the_worst_node_is_the_example_of_a_group():
 def test_an_alert_that_lasts_unchanged_changes_no_event():
     events = lf.EventLog()
     follower = lf.AlertEvents(events)
-    follower.follow([alert("w0", text="w0 unreachable for 10 s")])
+    follower.follow([alert("w0", text="w0 is degraded: slow (2.1 s)")])
     seen = events.changed_since(0)[-1].changed
-    follower.follow([alert("w0", text="w0 unreachable for 20 s")])
+    follower.follow([alert("w0", text="w0 is degraded: slow (2.4 s)")])
     assert events.changed_since(seen) == []
+    follower.follow([alert("w0", text="w0 is degraded: health check: status 500")])
+    follower.follow([alert("w0", text="w0 is degraded: health check: status 503")])
+    [event] = events.changed_since(seen)
+    assert event.text.endswith("status 503") and event.until is None
 
 
 # -- through the server

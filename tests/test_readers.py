@@ -674,6 +674,48 @@ def test_outages_and_degradations_become_events_with_their_durations():
     assert [event["until"] is None for event in events] == [True, False, False]
 
 
+def test_an_outage_tells_its_first_reason_and_the_present_one_as_its_alert_does():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round()
+    answers = cluster.answers.pop("w0")
+
+    def told(reason):
+        if reason:
+            cluster.answers["w0"] = {"/metrics": lf.FetchError(reason)}
+        cluster.round(70.0, times=2)
+        both = cluster.monitor.events.query()["events"]
+        texts = {event["kind"]: event["text"] for event in both if event["kind"] != "node_up"}
+        [alert] = [one["text"] for one in cluster.monitor.status()["alerts"]] or [None]
+        return texts["node_down"], texts["alert"], alert
+
+    said, then = "w0 is unreachable: ", "w0 is down: connection refused, then "
+    refused = said + "connection refused"
+    assert told("") == ("w0 is down: connection refused", refused, refused)
+    gone = said + "no such socket"
+    assert told("no such socket") == (then + "no such socket", gone, gone)
+    full = said + "no route to host"
+    assert told("no route to host") == (then + "no route to host", full, full)
+    changes = cluster.monitor.events.changed_since(0)[-1].changed
+    cluster.round(70.0, times=2)
+    assert not cluster.monitor.events.changed_since(changes)
+    cluster.answers["w0"] = answers
+    assert told("")[:2] == (then + "no route to host", full)
+    [down] = [e for e in cluster.monitor.events.query()["events"] if e["kind"] == "node_down"]
+    assert down["reasons"] == ["connection refused", "no route to host"]
+
+
+def test_how_slow_a_node_is_at_each_poll_is_no_new_reason():
+    cluster = Cluster({"w0": worker(0)})
+    cluster.round()
+    for seconds in (2.5, 3.5, 2.2, 4.0):
+        cluster.slow["w0"] = seconds
+        cluster.round()
+    events = cluster.monitor.events.query()["events"]
+    said = "w0 is degraded: slow (%s s)"
+    # An alert begins at the second poll.
+    assert {event["text"] for event in events} == {said % 2.5, said % 3.5}
+
+
 def test_a_changed_setting_becomes_an_event_with_secrets_masked():
     cluster = Cluster({"w0": worker(0, remote_url="redis://u:secret@h/0", api_key="hush")})
     cluster.round()
