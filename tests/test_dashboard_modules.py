@@ -1135,6 +1135,41 @@ MARKED = (
 )
 
 
+@pytest.mark.parametrize(
+    "marks, counts",
+    [
+        # the room on the left of the last sign is taken, and there is none on its right
+        (
+            [
+                [85.5, "alert", True],
+                [86, "alert"],
+                [90.7, "change"],
+                [99, "alert"],
+                [99.5, "alert"],
+            ],
+            ["+1"],
+        ),
+        # a number of two digits before the next sign
+        ([[40 + n / 10, "alert"] for n in range(13)] + [[45.6, "alert"]], ["+12"]),
+        # two signs, the second of them at the edge
+        ([[92, "alert", True], [93, "alert"], [99, "change"]], ["+1"]),
+    ],
+)
+def test_the_numbers_beside_signs_touch_nothing_and_are_whole(run, marks, counts):
+    body = (
+        MARKED
+        + "const parts = [...chart.plot.querySelectorAll('.flag, .flag-count')].map((one) => {"
+        " const {left, right} = one.getBoundingClientRect();"
+        " return [one.matches('.flag') ? '' : one.textContent, left, right]; });"
+        "const {right} = chart.plot.getBoundingClientRect(); chart.element.remove();"
+        "return [...parts.sort((a, b) => a[1] - b[1]), ['', right, right]]"
+    )
+    parts = run("chart.js", body, marks)
+    assert [text for text, _, _ in parts if text] == counts
+    for (text, _, right), (other, left, _) in zip(parts, parts[1:]):
+        assert right < left or not (text or other), parts
+
+
 def test_a_change_is_not_hidden_by_the_sign_of_an_alert(run):
     body = MARKED + (
         "const x = (one) => Number(one.getAttribute('x')) + 6 - chart.scale.left;"

@@ -70,7 +70,7 @@ const LEAST_OLD = 10; // seconds after which a value that nobody reports is not 
 const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
 const UNDER = 3; // px between the pointer and a mark that it is on
-const COUNT_ROOM = 17; // px that the number beside a sign takes
+const COUNT_SPACE = 1; // px on either side of the number beside a sign
 const EDGE = 36; // px at the right in which that number is on the left of the sign
 const HEAD = 48; // px at the top of the window that the page's head covers
 const TIP_EDGE = 4; // px between the box of values and the edge of the window
@@ -638,6 +638,7 @@ export class Chart {
     }
     const groups = mergedMarks(shown, this.#edge);
     this.flags = groups.map((near) => this.#flagOf(near, groups));
+    this.#placeNumbers();
     // Those under a merged sign have their lines.
     for (const { critical, kind } of shown) this.signs.add(critical ? "critical" : kind);
     for (const flag of this.flags) this.#drawFlag(flag);
@@ -665,13 +666,32 @@ export class Chart {
     const others = near.length - signs.length;
     const places = signs.map(([, at]) => at);
     const [left, right] = [Math.min(...places) - NEAR_MARK, Math.max(...places) + NEAR_MARK];
-    const room = others ? COUNT_ROOM : 0;
-    const ends = isAtEdge ? { left: left - room, right } : { left, right: right + room };
-    const number = isAtEdge ? { x: left - 2, "text-anchor": "end" } : { x: right + 1 };
-    return { near, signs, others, number, ...ends };
+    return { near, signs, others, left, right, isAtEdge };
   }
 
-  #drawFlag({ near, signs, others, number, left, right }) {
+  /** The numbers of marks without a sign, where one side of the others' has room for them. */
+  #placeNumbers() {
+    const taken = this.flags.flatMap(({ signs }) =>
+      signs.map(([, px]) => [px - NEAR_MARK, px + NEAR_MARK]),
+    );
+    const isFree = ([from, to]) =>
+      from >= 0 && to <= this.width && taken.every(([left, right]) => to <= left || from >= right);
+    for (const flag of this.flags.filter(({ others }) => others)) {
+      const width = textWidth(`+${flag.others}`) + 2 * COUNT_SPACE;
+      const sides = [
+        [flag.right, flag.right + width],
+        [flag.left - width, flag.left],
+      ];
+      const place = (flag.isAtEdge ? sides.reverse() : sides).find(isFree);
+      if (!place) continue;
+      taken.push(place);
+      flag.numberAt = place[0] + COUNT_SPACE;
+      flag.left = Math.min(flag.left, place[0]);
+      flag.right = Math.max(flag.right, place[1]);
+    }
+  }
+
+  #drawFlag({ near, signs, others, numberAt: x }) {
     const drawn = signs.map(([mark, px]) => {
       const sign = icon(flagOf(mark));
       const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
@@ -680,10 +700,8 @@ export class Chart {
       return sign;
     });
     const told = near.map((mark) => this.#markText(mark)).join("\n");
-    const isFree = ([, px]) => px + NEAR_MARK <= left || px - NEAR_MARK >= right;
-    const hasRoom = this.flags.every((other) => other.near === near || other.signs.every(isFree));
-    const count = { class: "flag-count", ...number, y: this.flagRoom - 4 };
-    const text = others && hasRoom ? svg("text", count, `+${others}`) : null;
+    const count = { class: "flag-count", x, y: this.flagRoom - 4 };
+    const text = x === undefined ? null : svg("text", count, `+${others}`);
     this.plot.append(svg("g", { role: "img", "aria-label": told }, drawn, text));
   }
 
