@@ -5737,6 +5737,7 @@ FALLING = 0.5
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
 MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
 MORE_NEW_TOKENS = 1.5  # times the share in the past, of lookups without a hit or tokens stored
+MOST_VERSIONS = 5  # that an alert names
 MIN_NEW_SHARE = 0.2  # of lookups without a hit, or of tokens that had to be stored
 
 
@@ -6290,6 +6291,8 @@ def version_mix(states: Sequence[NodeState]) -> Iterator[Alert]:
             versions.setdefault(state.about["version"], []).append(state.node.key)
     if len(versions) > 1:
         shown = [f"{version}: {spoken_names(keys)}" for version, keys in sorted(versions.items())]
+        more = len(shown) - MOST_VERSIONS
+        shown[MOST_VERSIONS:] = [f"and {plural(more, 'other version')}"] if more > 0 else []
         text = f"LMCache nodes run different versions: {'; '.join(shown)}"
         yield common_alert("version_mix", text, key="versions")
 
@@ -6692,6 +6695,8 @@ class Watched:
         groups = [group for group in self.registry.groups() if group.name != LOCAL_PROXY]
         leaves = {node.key: node for node in self.registry.leaves()}
         with self.lock:
+            if version <= self.registry_version:
+                return  # meanwhile another thread has read this version or a later one
             is_first = self.registry_version < 0
             old, self.nodes = self.nodes, self._states(self.nodes, leaves)
             self.proxies = self._states(self.proxies, {group.name: group for group in groups})

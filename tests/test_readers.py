@@ -757,6 +757,26 @@ def test_events_of_nodes_hold_the_names_that_their_text_leaves_out():
     assert newest["text"].startswith("Added 201 nodes: ") and len(newest["added"]) == 200
 
 
+def test_a_thread_that_read_the_nodes_earlier_does_not_bring_back_what_was_removed():
+    cluster = Cluster({"w0": worker(0), "w1": worker(1)})
+    cluster.round()
+    watched, read = cluster.monitor.watched, cluster.registry.leaves
+
+    def leaves_while_another_thread_is_faster():
+        cluster.registry.leaves = read
+        early = read()
+        cluster.set_nodes([])
+        watched.follow()
+        return early
+
+    cluster.set_nodes(cluster.entries[:1])
+    cluster.registry.leaves = leaves_while_another_thread_is_faster
+    watched.follow()
+    assert not watched.nodes and watched.registry_version == cluster.registry.version
+    events = cluster.monitor.events.query()["events"]
+    assert [event["text"] for event in events] == ["Removed 2 nodes: w0, w1"]
+
+
 # -- probes
 
 

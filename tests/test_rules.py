@@ -570,6 +570,13 @@ def test_versions_are_compared_between_lmcache_nodes_only():
     assert lf.cluster_findings(nodes) == []
 
 
+@pytest.mark.parametrize("count,end", [(5, "4: n4"), (6, "4: n4; and 1 other version")])
+def test_an_alert_about_versions_names_five_of_them(count, end):
+    nodes = [worker("n%d" % n, {}, version=str(n)) for n in range(count)]
+    [alert] = lf.cluster_findings(nodes)
+    assert alert.text.endswith("; 3: n3; " + end)
+
+
 def controller(workers):
     return node_state("c", kind="controller", figures={"registered_workers": workers})
 
