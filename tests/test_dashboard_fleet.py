@@ -961,10 +961,12 @@ def test_nodes_for_a_bulk_action_are_filtered_by_kind_and_selected_ones_are_coun
 
 
 @pytest.mark.parametrize("width", [1440, 360])
-def test_a_node_that_does_not_support_a_bulk_action_says_so_at_every_width(page, demo, width):
+def test_a_node_that_a_bulk_action_cannot_be_for_says_why_at_every_width(page, demo, width):
     browser = page(demo, "#/many")
     browser.resize(width, 800)
-    browser.wait_for(lambda: "not supported" in browser.texts("main tbody .lacking"))
+    browser.wait_for(lambda: "has no log levels" in browser.texts("main tbody .lacking"))
+    choose(browser, "main .row-fields select", "setting")
+    browser.wait_for(lambda: "has no settings to change" in browser.texts("main tbody .lacking"))
     cut = (
         "return [...document.querySelectorAll('main tbody .lacking')]"
         ".filter((one) => one.scrollWidth > one.parentNode.clientWidth).length"

@@ -87,8 +87,9 @@ const backendNames = () =>
   );
 
 /**
- * The actions: name -> {label, says(), fields, ready(), fits(node), request(node), done(), danger};
- * `more()` is said before it is applied; an `unseen` action has no effect on any figure.
+ * The actions: name -> {label, says(), fields, ready(), fits(node), lacks, request(node), done(),
+ * danger}; `lacks` is said of a node that does not fit, `more()` before it is applied; an `unseen`
+ * action has no effect on any figure.
  */
 function makeActions(inputs, change) {
   const { logger, level, backend } = inputs;
@@ -99,6 +100,7 @@ function makeActions(inputs, change) {
     fields: [backendField],
     ready: () => backend.value.trim(),
     fits: hasCache,
+    lacks: "has no backends to bypass",
     request: () => ({
       method: "PUT",
       path: `/bypass/${verb}?backend_name=${encodeURIComponent(backend.value.trim())}`,
@@ -109,6 +111,7 @@ function makeActions(inputs, change) {
     fields: [],
     ready: always,
     fits: hasCache,
+    lacks: "cannot be frozen",
     request: put(path),
   });
   return {
@@ -119,6 +122,7 @@ function makeActions(inputs, change) {
       fields: [field("Logger", logger), field("Level", level)],
       ready: () => logger.value.trim(),
       fits: (node) => !NO_LOGGERS.includes(node.kind),
+      lacks: "has no log levels",
       request: () => ({ method: "GET", path: levelPath(logger.value.trim(), level.value) }),
     },
     setting: {
@@ -128,6 +132,7 @@ function makeActions(inputs, change) {
       fields: change.fields,
       ready: () => change.isReady,
       fits: hasSettings,
+      lacks: "has no settings to change",
       request: () => ({ method: "POST", path: "/conf", body: { [change.setting]: change.read() } }),
       done: () => `set to ${show(change.read())}`,
     },
@@ -141,6 +146,7 @@ function makeActions(inputs, change) {
       ready: always,
       danger: true,
       fits: (node) => hasCache(node) || node.kind === "mp",
+      lacks: "has no cache",
       request: (node) =>
         node.kind === "mp"
           ? { method: "POST", path: "/cache/clear", body: { tier: "l1" } }
@@ -164,9 +170,9 @@ function resultsOf(view) {
   const textOf = (node) => (view.results.get(node.key) || {}).text || view.nowOf(node);
   return {
     textOf,
-    sigOf: (node) => `${textOf(node) || view.fits(node)}`,
-    said: (node) => resultCell(view.results.get(node.key), view.fits(node), textOf(node)),
-    isBelow: (node, fit) => !fit.shows("result") && (textOf(node) || !view.fits(node)),
+    sigOf: (node) => textOf(node) || view.lackOf(node),
+    said: (node) => resultCell(view.results.get(node.key), view.lackOf(node), textOf(node)),
+    isBelow: (node, fit) => !fit.shows("result") && (textOf(node) || view.lackOf(node)),
   };
 }
 
@@ -455,6 +461,12 @@ class BulkActions {
     return this.current.fits(node);
   }
 
+  /** Why a node cannot be selected for the action; "" when it can. */
+  lackOf(node) {
+    if (this.fits(node)) return "";
+    return node.kind === "unknown" ? "kind is unknown" : this.current.lacks;
+  }
+
   hasFailed(node) {
     return this.results.get(node.key)?.state === "down";
   }
@@ -683,10 +695,10 @@ export function inWords(answer) {
     .join(" · ");
 }
 
-/** The result of a node; before there is one what it has `now`, or that it offers no such thing. */
-export function resultCell(result, offered = true, now = "") {
-  const lacking = { class: "lacking", title: "not supported by this kind of node" };
-  if (!result && !offered) return h("small", lacking, "not supported");
+/** The result of a node; before there is one, what it `lacks` for it, or what it has `now`. */
+export function resultCell(result, lacks = "", now = "") {
+  const why = { class: "lacking", title: `Cannot be selected: ${lacks}` };
+  if (!result && lacks) return h("small", why, lacks);
   if (!result) return now ? h("span", { class: "muted" }, now) : null;
   if (!result.state) return h("span", { class: "muted" }, result.text);
   const failed = result.state === "down";
