@@ -4005,6 +4005,8 @@ LISTED = (
     "local_cache_bytes local_cache_limit_bytes evictions_per_second failures_per_second ttft_p50 "
     "running_requests waiting_requests queue_size gpu_prefix_hit_rate healthy"
 ).split()
+# What an instance has in a list beside that: the weight of its hit rate among others.
+LISTED_OF_INSTANCES = [*LISTED, "lookup_tokens_per_second"]
 # Of which a list shows how far ranks lie apart.
 LISTED_SPREAD = "retrieve_p99 local_cache_bytes evictions_per_second failures_per_second".split()
 LISTED_DIGITS = 4  # significant ones
@@ -7738,6 +7740,7 @@ class StatusPage:
     def _instance(self, instance: Instance, names: Sequence[str] | None) -> Dict[str, object]:
         states = instance.states
         apart = None if names is None else LISTED_SPREAD
+        shown = LISTED_OF_INSTANCES if names == LISTED else names
         ranks = {key: shown_figures(each, apart) for key, each in instance.ranks.items()}
         models = [state.about["model"] for state in states if state.about["model"]]
         engines = [state for state in states if state.kind == "engine"]
@@ -7751,7 +7754,7 @@ class StatusPage:
                 "engine": engine.strip(),
                 "state": min((state.state for state in states), key=WORST_FIRST.index),
                 "nodes": [state.node.key for state in states],
-                "metrics": shown_figures(instance.figures, names),
+                "metrics": shown_figures(instance.figures, shown),
                 "spread": spread(ranks),
                 "series": self._recent(
                     instance_series(instance.id), NODE_SERIES if names is None else ()

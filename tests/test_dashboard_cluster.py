@@ -1906,6 +1906,70 @@ def test_rows_are_grouped_by_model_under_headings_that_fold(show, server):
     browser.wait_for(lambda: len(names(browser)) < before)
 
 
+def sums_of(browser, group, label):
+    """What the heading of a group has under the heading of a column."""
+    at = browser.texts("main .data thead th").index(label)
+    find = (
+        "const row = [...document.querySelectorAll('main tr.group')]"
+        ".find((one) => one.querySelector('b').title === arguments[0]);"
+        "const cells = [...row.children].flatMap((one) => Array(one.colSpan).fill(one));"
+        "return cells[arguments[1]].innerText"
+    )
+    return browser.script(find, group, at).replace("\xa0", " ")
+
+
+def test_the_heading_of_a_group_says_how_many_are_not_up_and_what_they_do_together(
+    show, server, story
+):
+    looked_up = {"llama70b-a": 3000.0, "llama70b-b": 9000.0}
+    for one in story.instances:
+        one["model"] = "meta/Llama-3.3-70B"
+        one["metrics"]["lookup_tokens_per_second"] = looked_up[one["name"]]
+    sick = next(one for one in story.nodes if one["key"] == "llama70b-b_worker1")
+    sick["state"] = "down"
+    mp = next(one for one in story.nodes if one["key"] == "mp-1")
+    mp["metrics"]["failures_per_second"] = 3.0
+    browser = show(server, "/#/?by=model", "main tr.group .group-size")
+    browser.resize(1440, 900)
+    llama, qwen = "meta/Llama-3.3-70B", "Qwen3-32B"
+    said = browser.texts("main tr.group .group-size")
+    said = [one.replace("\xa0", " ").split("\n") for one in said]
+    assert said[0] == ["2 instances · 12 nodes", "■ 1 down", "◆ 1 degraded"], said
+    assert ["2 nodes"] in said and ["1 node"] in said
+    marks = "main tr.group:first-child .state"
+    assert browser.style(marks, "color") == browser.style(".page-head .state.down", "color")
+    # Of the tokens that were looked up: a mean of both rates would be 60.3%.
+    assert sums_of(browser, llama, "Hit rate") == "69.7%"
+    assert sums_of(browser, llama, "From cache") == "9.64ktok/s"  # a margin stands between
+    assert sums_of(browser, llama, "Retrieve p99") == ""
+    assert sums_of(browser, llama, "L1 memory") == "354GiB · 92%"
+    assert sums_of(browser, qwen, "Failures") == "180/min"
+    assert sums_of(browser, qwen, "Hit rate") == "", "nobody said how many tokens were looked up"
+    # With a filter of nodes, those that it lets through are counted.
+    click_text(browser, "■ 1 down", "main .tools")
+    browser.wait_for(
+        lambda: browser.texts("main tr.group .group-size") == ["1 instance · 1 node\n■ 1 down"]
+    )
+
+
+@pytest.mark.parametrize("width", [1440, 768, 360])
+def test_the_heading_of_a_group_is_whole_beside_its_sums(show, server, width):
+    browser = show(server, "/#/?by=model", "main tr.group .group-size")
+    browser.resize(width, 900)
+    inside = (
+        "const table = document.querySelector('main .tall').getBoundingClientRect();"
+        "return [...document.querySelectorAll('main .group-size > *, main tr.group td *')]"
+        ".map((one) => one.getBoundingClientRect())"
+        ".filter((box) => box.width < 1 || box.right > table.right).length"
+    )
+    rows = "return [...document.querySelectorAll('main tr.group')].map((one) => one.offsetHeight)"
+    try:
+        browser.wait_for(lambda: browser.script(inside) == 0)
+        browser.wait_for(lambda: set(browser.script(rows)) <= {44, 45})
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_the_choice_of_columns_is_remembered(show, server):
     browser = show(server)
     click_text(browser, "Columns", "main .tools")

@@ -776,6 +776,9 @@ def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
         == 1.235e6
     )
     assert node["metrics"] and {*node["metrics"]} < {*lf.LISTED} and not node["series"]
+    # The hit rates of instances can be put together.
+    weights = [{*one["metrics"]} & {"lookup_tokens_per_second"} for one in listed["instances"]]
+    assert all(weights) and "lookup_tokens_per_second" not in node["metrics"]
     one = json.loads(monitor.status_json(figures=["retrieve_p50"], whole="w1")[0])
     assert all({*entry["metrics"]} <= {"retrieve_p50"} for entry in one["nodes"])
     assert one["whole"] == full["nodes"][1]

@@ -37,7 +37,11 @@ const LOADERS = {
 };
 
 // What opens later even while the server is unreachable.
-const OTHERS = [...Object.values(LOADERS), () => import("./palette.js")];
+const OTHERS = [
+  ...Object.values(LOADERS),
+  () => import("./palette.js"),
+  () => import("./views/groups.js"),
+];
 const PRELOAD = 3000; // ms after the first status: the first view has what it needs
 
 const main = document.querySelector("main");

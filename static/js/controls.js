@@ -25,6 +25,13 @@ export function stateMark(state, short = false) {
   );
 }
 
+/** "■ 2 down" */
+export function countMark(state, count) {
+  const mark = stateMark(state);
+  mark.lastChild.textContent = ` ${plain(count)} ${state}`;
+  return mark;
+}
+
 export function setState(element, state) {
   const known = STATE_SIGNS[state] ? state : "unknown";
   if (element.dataset.state === known) return;

@@ -220,11 +220,22 @@ export class HeadingRow {
       h("span", { class: "group-mark", "aria-hidden": "true" }),
       this.text,
     );
-    this.element = h("tr", { class: "group" });
+    this.element = h("tr", { class: table.grouping.hasSums ? "group sums" : "group" });
     this.box = table.options.select ? this.#makeBox(name) : null;
+    this.cells = this.#makeCells();
+    const colspan = table.shownColumns.length - this.cells.length;
     this.element.append(
-      h("th", { scope: "rowgroup", colspan: table.shownColumns.length }, this.fold),
+      h("th", { scope: "rowgroup", colspan }, this.fold),
+      ...this.cells.map(([, cell]) => cell),
     );
+  }
+
+  /** [id of a column, cell of its sum] */
+  #makeCells() {
+    const { grouping, shownColumns } = this.table;
+    const first = shownColumns.findIndex((column) => column.num);
+    const columns = grouping.hasSums && first > 0 ? shownColumns.slice(first) : [];
+    return columns.map(({ id }) => [id, h("td", { class: "num" })]);
   }
 
   #makeBox(name) {
@@ -241,20 +252,23 @@ export class HeadingRow {
 
   fill({ name, rows }) {
     const { select, key } = this.table.options;
+    const isNew = rows !== this.rows; // while the table scrolls they are the same
     this.rows = rows;
     this.fold.setAttribute("aria-expanded", String(!this.table.folded.has(name)));
-    const { sig, parts } = this.table.grouping.head(rows, name);
-    if (this.signature !== sig) {
-      this.signature = sig;
-      replace(this.text, parts);
-    }
     markBox(this.box, rows, select, key);
+    if (!isNew) return;
+    const { sig, parts, sums } = this.table.grouping.head(rows, name);
+    if (this.signature === sig) return;
+    this.signature = sig;
+    replace(this.text, parts);
+    for (const [id, cell] of this.cells) replace(cell, sums(id));
   }
 }
 
 // ---- the table
 
 const ROW_HEIGHT = 32; // px, --row in style.css
+export const TWO_LINES = 44; // px
 export const VIRTUAL_FROM = 200; // rows
 const ROWS_AROUND = 12; // rows kept in the DOM above and below those in view
 const pickWidth = (tight) => (tight ? 30 : 36); // px
@@ -536,8 +550,9 @@ export class DataTable {
   }
 
   /**
-   * Put rows under headings: {of(row) -> name, head(rows, name) -> {sig, parts}, rank(rows)}, or
-   * null.
+   * Put rows under headings: {of(row) -> name, head(rows, name) -> {sig, parts, sums(id of a
+   * column) -> its cell}, rank(rows), hasSums: two lines high, with cells under the columns of
+   * figures}, or null.
    */
   group(by) {
     this.grouping = by;
@@ -631,8 +646,9 @@ export class DataTable {
     const last = this.view.top + this.view.height + around;
     const result = { from: 0, to: 0, above: 0, below: 0 };
     let top = 0;
+    const headHeight = this.grouping && this.grouping.hasSums ? TWO_LINES : ROW_HEIGHT;
     this.lines.forEach((line, i) => {
-      const height = line instanceof Heading ? ROW_HEIGHT : this.options.rowHeight(line);
+      const height = line instanceof Heading ? headHeight : this.options.rowHeight(line);
       if (top + height < first) {
         result.above += height;
         result.from = i + 1;

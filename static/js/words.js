@@ -8,7 +8,7 @@ export const STATE_SIGNS = { up: "●", degraded: "◆", down: "■", unknown: "
 export const STATE_ORDER = { down: 0, degraded: 1, unknown: 2, up: 3 };
 export const STATES = Object.keys(STATE_SIGNS);
 
-/** The place of a state among what has nodes, worst first: "6 of 6 down" is before "1 of 6 down". */
+/** The place of a state among what has nodes, worst first: "6 of 6 down", then "1 of 6 down". */
 export function stateRank(state, nodes) {
   const count = nodes.filter((node) => node.state === state).length;
   return (STATE_ORDER[state] ?? STATE_ORDER.unknown) + (count ? 1 - count / nodes.length : 0);

@@ -4,12 +4,13 @@
 import { bounds, onRange, timeRange } from "../address.js";
 import {
   button,
+  countMark,
   downloadBundle,
   empty,
   guarded,
   noNodes,
+  opened,
   searchBox,
-  stateMark,
   working,
 } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
@@ -120,11 +121,7 @@ class Head {
       this.counts.dataset.shown = signature;
       replace(
         this.counts,
-        shown.map((state) => {
-          const mark = stateMark(state);
-          mark.lastChild.textContent = ` ${plain(counts[state])} ${state}`;
-          return mark;
-        }),
+        shown.map((state) => countMark(state, counts[state])),
       );
     }
     setText(this.size, sizeText(status));
@@ -185,6 +182,7 @@ class Filters {
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
     this.isLive = h("span", { class: "is-now", hidden: true });
     this.fits = () => true;
+    this.narrows = false; // what fits are nodes, not only their instances
     this.isOffered = () => true; // what fits in any state
     this.found = h("span", { class: "progress" });
     this.more = this.#moreBox();
@@ -358,9 +356,7 @@ class Filters {
   }
 
   #stateButton(state, counts) {
-    const mark = stateMark(state);
-    mark.lastChild.textContent = ` ${plain(counts[state] || 0)} ${state}`;
-    return this.#chip(mark, state);
+    return this.#chip(countMark(state, counts[state] || 0), state);
   }
 
   #chip(label, state) {
@@ -386,23 +382,24 @@ class Filters {
       (!memory.group || isMember(node)) &&
       (!memory.envHits || memory.envHits.has(node.key));
     this.fits = (node) => matchesState(node) && this.isOffered(node);
-    const narrows = Boolean(memory.state || memory.kind || memory.envHits);
+    this.narrows = Boolean(memory.state || memory.kind || memory.envHits);
     const shown = (row) => (row.node ? this.fits(row.node) : row.nodes.some(this.fits));
-    this.table.table.filter(shown, narrows);
+    this.table.table.filter(shown, this.narrows);
     if (store.status) this.update(store.status);
     keepAddress(this.signal);
   }
 
-  group() {
-    const [, , of] = GROUPS.find(([id]) => id === memory.by) || GROUPS[0];
+  async group() {
+    const { by } = memory;
+    const [, , of] = GROUPS.find(([id]) => id === by) || GROUPS[0];
+    const module = of ? await opened(() => import("./groups.js")) : null;
+    if (by !== memory.by) return;
     this.table.table.group(
-      of && {
+      module && {
         of,
         rank: (rows) => Math.min(...rows.map((row) => STATE_ORDER[row.state] ?? 2)),
-        head: (rows, name) => ({
-          sig: `${name}|${rows.length}`,
-          parts: [h("b", {}, name), h("span", { class: "muted" }, plural(rows.length, "row"))],
-        }),
+        hasSums: true,
+        head: (rows, name) => module.groupHead(rows, name, this.narrows ? this.fits : () => true),
       },
     );
   }

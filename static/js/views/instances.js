@@ -25,11 +25,10 @@ import {
   plural,
 } from "../format.js";
 import { frontendsOf, getJson, store } from "../server.js";
-import { DataTable } from "../table.js";
+import { DataTable, TWO_LINES } from "../table.js";
 import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER, stateRank } from "../words.js";
 
 const LINE = 32; // px, a row of one line
-const TWO_LINES = 44; // px
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
 const WORTH_TELLING = 1.25; // the highest rank against the lowest
 const MOST_TRENDS = 64; // rows whose past is asked for at once
@@ -190,7 +189,7 @@ function farFrom(row) {
 // ---- cells ----
 
 /** A figure with its unit, as its column has it. */
-const withUnit = (value, unit, step) => {
+export const withUnit = (value, unit, step) => {
   const [number, word] = columnParts(value, unit, step);
   const glued = word.startsWith("/") || word === "%" || word === "";
   return [number, word ? h("span", { class: `u${glued ? " per" : ""}` }, word) : null];
@@ -267,7 +266,7 @@ const figure = (name, more = {}) => ({
   ...more,
 });
 
-function memoryText(value, unit, step, row) {
+export function memoryText(value, unit, step, row) {
   const limit = row.metrics.local_cache_limit_bytes;
   const share = limit ? [" · ", plain(Math.round((100 * value) / limit)), "%"] : null;
   const bar = limit ? meter(value, limit, `L1 memory of ${row.name}`) : null;
