@@ -3301,7 +3301,14 @@ class EventFilter(NamedTuple):
         if is_later or (has_end and event.until < self.since):
             return False
         is_kind = not self.kinds or event.kind in self.kinds
-        return is_kind and (not self.nodes or event.node in self.nodes)
+        return is_kind and (not self.nodes or self._is_of_nodes(event))
+
+    def _is_of_nodes(self, event: Event) -> bool:
+        """Whether an event is of one of the nodes, or names it among others that came or went."""
+        if event.node is not None or event.kind != "nodes":
+            return event.node in self.nodes
+        names = [name for what in ("added", "removed") for name in as_list(event.more.get(what))]
+        return any(node in names for node in self.nodes)
 
 
 # Gets older events: by a filter, how many, and below which id; returns them, newest first, and

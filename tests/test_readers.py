@@ -752,6 +752,9 @@ def test_events_of_nodes_hold_the_names_that_their_text_leaves_out():
     assert [one["text"] for one in events if "added" in one] == [text, text]
     assert [one.get("added") or one["removed"] for one in events] == [others, first, first]
     add(["w0", *others, *("y%03d" % n for n in range(201))])
+    for node, times in (("w04", 2), ("x04", 1), ("w00", 3), ("z", 0)):
+        only = lf.EventFilter(nodes=(node,), kinds=("nodes",))
+        assert len(cluster.monitor.events.query(only)["events"]) == times, node
     only = lf.EventFilter(kinds=("nodes",))
     [newest] = cluster.monitor.events.query(only, 1)["events"]
     assert newest["text"].startswith("Added 201 nodes: ") and len(newest["added"]) == 200
