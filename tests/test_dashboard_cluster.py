@@ -1659,6 +1659,8 @@ def test_charts_and_tiles_keep_the_past_of_figures_that_no_node_reports_any_more
         assert browser.texts(".tile .name") == tiles
         assert browser.has(".tile:first-child .spark-line"), "its past is still there"
         assert browser.text(".tile:first-child .delta") == ""
+        ended = browser.texts(".charts-card figure:first-of-type .legend b")
+        assert ended.count("–") == 3, "L1, L2 and their sum have no present value"
         assert browser.script(lines) == layers
         assert browser.script(axis) == scale
 
@@ -1746,14 +1748,21 @@ def test_rows_sort_by_the_column_that_is_clicked_and_ranks_stay_with_their_insta
     column = heads.index(next(head for head in heads if head.startswith("Hit rate"))) + 1
     cell = "main .data thead th:nth-child(%d)" % column
     browser.click(cell + " .sort")
-    assert browser.attribute(cell, "aria-sort") == "descending"
+    assert browser.attribute(cell, "aria-sort") == "ascending", "the worst rate stands first"
+    browser.wait_for(lambda: names(browser)[0] == "llama70b-a")
+    browser.focus(cell + " .sort")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.attribute(cell, "aria-sort") == "descending")
     browser.wait_for(lambda: names(browser)[0] == "llama70b-b")
     order = [name for name in names(browser) if name.startswith(("llama", "mp-"))]
     assert order == ["llama70b-b", "mp-0", "mp-1", "llama70b-a"]
     assert names(browser)[-1] == "coordinator"  # without a value
-    browser.focus(cell + " .sort")
-    browser.press("Enter")
-    browser.wait_for(lambda: browser.attribute(cell, "aria-sort") == "ascending")
+
+
+def test_an_address_without_a_page_shows_the_cluster_and_says_so(show, server):
+    browser = show(server, "/#/foo/bar")
+    browser.wait_for(lambda: "There is no page “foo”" in browser.text(".toasts"))
+    assert browser.text("h1") == "Cluster"
 
 
 def head_of(browser, label):
@@ -2206,6 +2215,8 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     # An instance that is up, but far from the others of its model.
     assert reasons[2] == "against the median of its model"
     assert re.match(r"hit rate 3.*% · 0\.4\d?×$", reasons[3]), reasons
+    rates = [float(found) for found in re.findall(r"hit rate (\d+\.\d)%", " ".join(reasons))]
+    assert len(rates) > 5 and rates == sorted(rates), "the worst stands first"
     outliers = browser.texts("nav .side-tree summary")
     assert "low hit rate" in outliers[2] and "Outlier" not in outliers[0]
     # Twelve of them of five nodes each; all are up.

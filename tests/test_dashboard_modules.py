@@ -1,5 +1,7 @@
 """The dashboard's pure modules, run in a real browser: numbers, charts, words."""
 
+import re
+
 import lmcache_frontend as lf
 import pytest
 from support.story import StoryServer, small_fleet
@@ -504,6 +506,10 @@ def test_columns_that_have_no_room_are_left_out_in_their_order(run):
     assert run("table.js", body, 300) == ["a", "b", "c"]
     assert run("table.js", body, 250) == ["a", "b"]
     assert run("table.js", body, 100) == ["a"]
+    wide = body.replace("{id: 'b', width: 100, drop: 1}", "{id: 'b', width: 150, drop: 1}")
+    wide = wide.replace("{id: 'c', width: 100", "{id: 'c', width: 80")
+    assert run("table.js", wide, 199) == ["a", "c"], "beside a wide one others may have room"
+    assert run("table.js", wide, 179) == ["a"]
 
 
 # ---- events and alerts
@@ -1001,6 +1007,62 @@ def test_an_alert_says_how_slow_its_node_is(run):
     assert run("views/eventlist.js", body, event) == ["w0 is degraded: slow", said]
 
 
+def test_an_alert_says_since_when_what_joined_it_later_is_in_it(run):
+    alert = {"rule": "node_down", "severity": "critical", "details": []}
+    alerts = [
+        dict(alert, id=key, node=key, group=key, text="%s is down: refused" % key, since=since)
+        for key, since in (("w0", 100), ("w1", 160), ("w2", 161), ("w3", 400))
+    ]
+    body = "return alertLines(given[0]).map(({later}) => later.map(({node}) => node))"
+    assert run("views/alerts.js", body, alerts[:2]) == [[]], "it began with the first"
+    assert run("views/alerts.js", body, alerts) == [["w3", "w2"]]
+    body = "return alertsMarkdown(alertLines(given[0]), 'now', {now: 500})"
+    said = run("views/alerts.js", body, alerts[:3])
+    assert re.search(r"since \S+ · 6\smin 40\ss · w2 since \S+( ·|\n|$)", said), said
+    assert re.search(
+        r" · w3 since \S+ and 1 more after the first", run("views/alerts.js", body, alerts)
+    )
+
+
+def test_lines_are_hidden_where_others_with_nearly_their_values_are_drawn_later(run):
+    body = "return hiddenLines(given[0])"
+    times = [0, 10, 20]
+    lines = [{"times": times, "values": values} for values in ([50, 60, 70], [50, 60.3, 70])]
+    assert run("views/compare.js", body, lines) == 1
+    lines.append({"times": times, "values": [50, 62, 70]})
+    assert run("views/compare.js", body, lines) == 1
+    lines.append({"times": times, "values": [50, None, 70]})
+    assert run("views/compare.js", body, lines) == 1, "a gap hides nothing"
+    lines.append({"times": times, "values": [None, 62.1, 70]})
+    assert run("views/compare.js", body, lines) == 1
+    lines.append({"times": times, "values": [50, 62, 70]})
+    assert run("views/compare.js", body, lines) == 4
+
+
+def test_figures_compare_with_the_past_while_the_same_nodes_are_up(run):
+    body = (
+        "const series = new Map([['a', {times: [100, 400], values: [1, 1]}]]);"
+        "return nodesDiffer(given[0], {series, end: 400})"
+    )
+
+    def differ(*events):
+        return run("views/figures.js", body, list(events))
+
+    def down(node, time, until):
+        return event(1, "node_down", node, time, until)
+
+    assert not differ()
+    assert differ(down("w0", 390, None)), "it is down now, and was not then"
+    assert differ(down("w0", 50, 390)), "it is up now, and was down then"
+    assert not differ(down("w0", 50, None))
+    assert differ(down("w0", 50, None), down("w1", 390, None))
+    assert not differ(down("w0", 110, 160)), "for less than half of the first third"
+    assert differ(down("w0", 110, 161))
+    assert not differ(down("w0", 210, 390))
+    assert differ(event(1, "nodes", "w0", 300, added=["w0"]))
+    assert not differ(event(1, "nodes", "w0", 99, added=["w0"]))
+
+
 def test_an_alert_that_is_over_stands_after_those_that_last(run):
     alerts = [
         {"id": "a", "rule": "a", "severity": "critical", "text": "a", "since": 1, "until": 62},
@@ -1048,6 +1110,14 @@ def test_letters_and_digits_of_a_search_may_stand_apart(run):
     assert run("palette.js", body, "worker12", ["work2"]) is None
     assert run("palette.js", body, "rising: 0.3 to 12 per second", ["2"]) is None
     assert run("palette.js", body, "a 12 and a 2", ["2"]) is not None
+
+
+def test_numbers_are_found_without_their_leading_zeros(run):
+    body = "return beginsWords(...given)"
+    for number in ("7", "07", "007"):
+        assert run("palette.js", body, "qwen32b-007_worker2", ["qwen", number])
+    assert not run("palette.js", body, "qwen32b-017_worker2", ["7"])
+    assert run("palette.js", body, "worker0", ["worker0"]) and run("palette.js", body, "w 0", ["0"])
 
 
 def test_a_search_prefers_the_starts_of_words_to_their_middle_and_to_letters_apart(run):

@@ -20,7 +20,8 @@ export function parseRoute(hash = location.hash) {
   const [view, key, panel] = path.split("/").map(decoded);
   const query = new URLSearchParams(search);
   if (view === "node" && key) return { view, key, panel: panel || "overview", query };
-  return { view: VIEWS.includes(view) && view !== "node" ? view : "cluster", query };
+  const isView = VIEWS.includes(view) && view !== "node";
+  return { view: isView ? view : "cluster", query, unknown: isView ? "" : view };
 }
 
 const DEFAULT = "1h";

@@ -434,6 +434,7 @@ export class Chart {
 
   /** The last value of a series for its legend; null where it is no longer reported. */
   #current(one) {
+    if (one.isGone) return null;
     return lastTime(one, this.data.end) < this.#oldest ? null : lastValue(one, this.data.end);
   }
 

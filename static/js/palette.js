@@ -157,7 +157,9 @@ export function matchRank(text, words) {
   return words.every((word) => placeOf(word, text.toLowerCase(), 0) >= 0) ? 2 : 3;
 }
 
-const inWords = (text) => ` ${text.toLowerCase().replace(/[^a-z0-9]/g, " ")}`;
+/** The parts of a name; numbers without leading zeros, so that 7 and 07 find 007. */
+const inWords = (text) =>
+  ` ${text.toLowerCase().replace(/[^a-z0-9]/g, " ")}`.replace(/(?<= )0+(?=\d)/g, "");
 
 /** Whether each of `words` begins a part of a name: "evic" is not meant to find "device". */
 export const beginsWords = (text, words) =>

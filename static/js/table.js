@@ -25,6 +25,12 @@ export function fitColumns(columns, { room, tight = false, keepAll = false, mayT
       out.add(column);
       left += widthOf(column, narrow);
     }
+    // The last one left out may be a wide one, beside which others had room.
+    for (const column of [...out].reverse()) {
+      if (widthOf(column, narrow) > left) continue;
+      out.delete(column);
+      left -= widthOf(column, narrow);
+    }
     const kept = columns.filter((column) => !out.has(column));
     return { tight: narrow, fits: left >= 0, columns: kept };
   };
@@ -296,7 +302,8 @@ const STANDARD = {
  * px.
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row),
- * num, width, narrow (width where there is little room), grow, growNarrow (grow there), title,
+ * num, lowFirst (low numbers are the worse ones), width, narrow (width where there is little
+ * room), grow, growNarrow (grow there), title,
  * sort: false, find: false, drop: the higher, the sooner it is left out where room is short}. text
  * and render get a second argument: {tight, shows(id)}.
  */
@@ -502,7 +509,8 @@ export class DataTable {
 
   #sortBy(column) {
     const again = this.order && this.order.id === column.id;
-    this.setOrder({ id: column.id, down: again ? !this.order.down : Boolean(column.num) });
+    const highFirst = Boolean(column.num && !column.lowFirst);
+    this.setOrder({ id: column.id, down: again ? !this.order.down : highFirst });
     if (this.options.onsort) this.options.onsort(this.order);
     this.arrange();
   }

@@ -15,6 +15,7 @@ const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
 const onlyLane = (first) => first + LANE_GAP + LOW_LANE; // px: all charts are of one height
 const AT_ONCE = 2; // steps of a history within which figures were reported at the same time
+const AWAY = "No change is shown: the node does not respond.";
 const FULL_ROWS = [8, 6, 4, 3, 2]; // how many tiles stand in rows of one length
 
 const said = (metrics, name, words) =>
@@ -421,7 +422,7 @@ class TileRow {
     }
     for (const tile of this.shown) {
       const spark = history.end ? history.spark(tile.id) : [];
-      tile.update(metrics[tile.id], metrics, {}, spark, isUp);
+      tile.update(metrics[tile.id], metrics, {}, spark, isUp ? "" : AWAY);
     }
   }
 }

@@ -55,6 +55,7 @@ const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
 const BY = /, by (\S+) from (\S+)$/; // how the server tells who made a change
 const PAST = "event "; // how the id of an alert of the past begins
+const LATER = 60; // seconds after it: of one that begins later the time is told
 const JOINED = 300; // seconds after the first alert of a line: one that begins later joined it
 const TOGETHER = 60; // seconds between the changes of several nodes that are undone as one
 const REACH = 1800; // seconds before an alert in which its facts may lie
@@ -241,6 +242,7 @@ function lineOf(alerts) {
   const facts = alerts.flatMap((one) => (one.details || []).filter(isTold(one)));
   const told = facts.map(factOf);
   const details = facts.filter((fact, i) => told.indexOf(factOf(fact)) === i);
+  const later = isPast ? [] : alerts.filter((one) => one.since > since + LATER);
   return {
     alerts,
     id: first.id,
@@ -249,6 +251,7 @@ function lineOf(alerts) {
     text: longest.text,
     advice: (first.advice || "").replace(/'/g, "’"),
     since,
+    later: later.sort((a, b) => b.since - a.since),
     until: isPast ? Math.max(...alerts.map((one) => one.until)) : null,
     spells: isPast ? spellsOf(alerts) : null,
     details: details.slice(0, NAMED),
@@ -381,16 +384,26 @@ function factOfRow(row) {
   return fact + (by && from ? `, by ${by} from ${from}` : "");
 }
 
+/** "mp since 13:14:25": what joined an alert after it began; the latest, of several. */
+function laterText(later, now) {
+  if (!later.length) return "";
+  const [{ node, instance, since }] = later;
+  const name = node || store.instances.get(instance) || instance || "another";
+  const more = later.length > 1 ? ` and ${plain(later.length - 1)} more after the first` : "";
+  return ` · ${name} since ${when(since, now)}${more}`;
+}
+
 /** When it began and how long it has lasted, as parts of a text: one of them is told anew. */
-function sinceParts({ since, until, spells }, now) {
+function sinceParts({ since, later = [], until, spells }, now) {
   if (!Number.isFinite(since)) return [];
   if (until) {
     const { times, seconds } = spells;
     const lasted = `${times > 1 ? `${plain(times)} times, in all` : "lasted"} ${duration(seconds)}`;
     return [`${when(since, now)} – ${when(until, now)} · ${lasted}`];
   }
-  if (timeRange().live) return [`since ${when(since, now)} · `, ageOf(since, now)];
-  return [`since ${when(since, now)} · ${duration(now - since)}`];
+  const joined = laterText(later, now);
+  if (timeRange().live) return [`since ${when(since, now)} · `, ageOf(since, now), joined];
+  return [`since ${when(since, now)} · ${duration(now - since)}${joined}`];
 }
 
 const sinceText = (line, now) =>

@@ -565,7 +565,6 @@ class ClusterView {
     this.selection = new Selection(() => this.#clearSelection());
     this.instances = new InstanceTable({
       selection: () => this.selection.draw(),
-      sort: memory.sort,
       onsort: (order) => {
         memory.sort = order;
         keepAddress(signal);
@@ -678,7 +677,7 @@ class ClusterView {
     this.#fitCards();
     // Figures of now would be wrong in a fixed range.
     if (timeRange().live || this.history.end)
-      this.tiles.update(status, this.history.end ? this.history : null);
+      this.tiles.update(status, this.history.end ? this.history : null, this.events);
     this.charts.update(status, this.history, marksOf(events));
     const now = timeRange().live ? status.time : end;
     this.eventCard.update(this.rows.filter(inside), now, this.missing);

@@ -244,10 +244,19 @@ function nameCell(row, view) {
   );
 }
 
-/** How many series have the values of another one: their lines lie under it. */
-function hiddenLines(series) {
-  const shape = ({ values }) => values.map((one) => isNumber(one) && one.toPrecision(3)).join();
-  return series.length - new Set(series.map(shape)).size;
+const COVERED = 0.005; // of the highest value: a line so near to another is under it
+
+/** How many of these series, in the order of their drawing, are all under one that comes later. */
+export function hiddenLines(series) {
+  const least = COVERED * Math.max(0, ...series.flatMap(({ values }) => values.filter(isNumber)));
+  const valueAt = series.map(({ times, values }) => new Map(times.map((t, i) => [t, values[i]])));
+  const covers = (above, { times, values }) =>
+    times.every((time, i) => {
+      if (!isNumber(values[i])) return true;
+      const other = above.get(time);
+      return isNumber(other) && Math.abs(other - values[i]) <= least;
+    });
+  return series.filter((one, i) => valueAt.slice(i + 1).some((above) => covers(above, one))).length;
 }
 
 // ---- the view ----

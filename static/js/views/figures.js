@@ -220,7 +220,8 @@ export class Tile {
     return moved ? `${figure} (${moved})` : figure;
   }
 
-  update(value, totals, counts, values, comparable) {
+  /** `otherNodes`: why the past does not compare with the present, "" when it does. */
+  update(value, totals, counts, values, otherNodes) {
     // A rate has the unit that its chart's lane has.
     const highest = Math.max(...(values || []).filter(isNumber));
     const beside = /^1\//.test(this.unitName) && highest > 0 ? highest : undefined;
@@ -230,15 +231,16 @@ export class Tile {
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
     setText(this.more, this.note(totals, counts));
     this.value = value;
-    const signature = `${(values || []).join()}|${comparable}|${isNumber(value)}`;
+    const signature = `${(values || []).join()}|${otherNodes}|${isNumber(value)}`;
     if (signature === this.signature) return;
     this.signature = signature;
     replace(this.graph, sparkline(values, { unit: this.unitName }));
-    const isCompared = comparable && isNumber(value); // else nothing is reported now
+    const isCompared = !otherNodes && isNumber(value); // else nothing is reported now
     const { text, large } = movementText(isCompared ? values : [], this.unitName);
     setText(this.delta, text);
     this.delta.classList.toggle("large", large);
     this.delta.title = text ? "compared with the first third of the time range" : "";
+    this.element.title = otherNodes;
   }
 }
 
@@ -257,8 +259,8 @@ export class Tiles {
     return this.tiles.map((tile) => tile.text);
   }
 
-  /** `history` is what FigureHistory holds, null before it has an answer. */
-  update(status, history) {
+  /** `history` is what FigureHistory holds, null before it has an answer; `events` of its range. */
+  update(status, history, events) {
     const totals = history ? history.totals(status) : status.totals || {};
     const wanted = tilesFor(totals, history);
     const ids = wanted.map(({ id }) => id).join();
@@ -272,12 +274,30 @@ export class Tiles {
     }
     this.element.hidden = !wanted.length;
     const counts = countsOf(status);
-    const comparable = !history || history.sameNodes(status);
+    const otherNodes = history && nodesDiffer(events, history) ? OTHER_NODES : "";
     for (const tile of this.tiles) {
       const values = history ? history.spark(tile.id) : [];
-      tile.update(totals[tile.id], totals, counts, values, comparable);
+      tile.update(totals[tile.id], totals, counts, values, otherNodes);
     }
   }
+}
+
+const OTHER_NODES =
+  "No change is shown: other nodes are up than in the first third of the time range.";
+
+/** Whether other nodes are up at the end of a history than in its first third, by its events. */
+export function nodesDiffer(events, { series, end }) {
+  const start = firstTime([...series.values()], end);
+  const third = (end - start) / 3;
+  const secondsDown = ({ time, until }, from, to) =>
+    Math.min(until ?? Infinity, to) - Math.max(time, from);
+  const downs = events.filter(({ kind }) => kind === "node_down");
+  const names = (isDown) => new Set(downs.filter(isDown).map(({ node }) => node));
+  const then = names((event) => secondsDown(event, start, start + third) > third / 2);
+  const now = names(({ time, until }) => time <= end && (until ?? Infinity) > end);
+  const isOther = ({ kind, time, added, removed }) =>
+    kind === "nodes" && time > start && time <= end && Boolean(added || removed);
+  return then.size !== now.size || [...now].some((one) => !then.has(one)) || events.some(isOther);
 }
 
 // ---- the history of the cluster ----
@@ -293,7 +313,6 @@ export class FigureHistory {
     this.range = null;
     this.answered = null; // the range of the last answer
     this.pending = null; // the question that is being answered
-    this.nodes = new Map(); // time of a status -> number of nodes up
     this.metrics = null; // the current figures, which tiles show and lines end with
   }
 
@@ -320,7 +339,6 @@ export class FigureHistory {
   async load(status) {
     const range = timeRange();
     this.metrics = status.totals;
-    this.#countNodes(status);
     const pace = Math.max(LEAST_RELOAD, range.seconds / RELOADS);
     const again = range !== this.range || status.started !== this.started;
     const due = again || (range.live && status.time - this.asked >= pace);
@@ -352,18 +370,6 @@ export class FigureHistory {
     return true;
   }
 
-  #countNodes(status) {
-    this.nodes.set(status.time, status.counts.up + status.counts.degraded);
-    const oldest = status.time - timeRange().seconds;
-    for (const time of this.nodes.keys()) if (time < oldest) this.nodes.delete(time);
-  }
-
-  /** Whether as many nodes were up for as long as this page knows: else a change says nothing. */
-  sameNodes(status) {
-    const past = (status.totals_series || {}).nodes_up || [];
-    return new Set([...this.nodes.values(), ...past.filter(isNumber)]).size <= 1;
-  }
-
   get span() {
     return chartSpan([...this.series.values()], this.end);
   }
@@ -374,7 +380,8 @@ export class FigureHistory {
     if (!found || !found.values.some(isNumber)) return null;
     const now = timeRange().live ? ((this.metrics || {})[metric] ?? null) : undefined;
     const points = endingWith(now, found, this.end, this.interval);
-    return { name: metricLabel(metric), about: metricHelp(metric), ...points, ...more };
+    const isGone = now === null; // nothing reports it any more: it has no present value
+    return { name: metricLabel(metric), about: metricHelp(metric), isGone, ...points, ...more };
   }
 
   spark(metric) {

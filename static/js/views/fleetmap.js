@@ -513,6 +513,7 @@ function needAttention(status) {
   const outliers = outliersIn(status);
   const far = instances
     .filter((one) => outliers.has(one.name) && !isBad(one))
+    .sort((a, b) => farness(outliers.get(b.name)) - farness(outliers.get(a.name)))
     .map((one) => {
       const outlier = outliers.get(one.name);
       return [one.name, outlierFigure(outlier), outlierText(outlier)];
@@ -521,6 +522,12 @@ function needAttention(status) {
   const all = [...bad, ...far];
   const more = all.length - MOST_NAMED;
   return more > 1 ? [...all.slice(0, MOST_NAMED), ["", `and ${plain(more)} more`, ""]] : all;
+}
+
+/** How far a value is from its median, as a factor: half of it is as far as twice as much. */
+function farness({ value, median }) {
+  const [low, high] = [Math.min(value, median), Math.max(value, median)];
+  return low > 0 ? high / low : Infinity;
 }
 
 /** How the square of a class is drawn. */

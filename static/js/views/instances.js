@@ -336,7 +336,7 @@ function stateText(row) {
 const FIGURE_COLUMNS = [
   { id: "model", label: "Model", width: 130, off: true, value: (row) => row.model },
   { id: "version", label: "Version", width: 90, off: true, value: (row) => versionOf(row) },
-  figure("lookup_hit_rate", { width: 88, narrow: 64 }),
+  figure("lookup_hit_rate", { lowFirst: true, width: 88, narrow: 64 }),
   figure("hit_tokens_per_second", { label: "From cache", width: 90, drop: 3 }),
   figure("retrieve_p99", {
     label: "Retrieve p99",
