@@ -1042,11 +1042,11 @@ def test_lines_are_hidden_where_others_with_nearly_their_values_are_drawn_later(
 def test_figures_compare_with_the_past_while_the_same_nodes_are_up(run):
     body = (
         "const series = new Map([['a', {times: [100, 400], values: [1, 1]}]]);"
-        "return nodesDiffer(given[0], {series, end: 400})"
+        "return nodesDiffer(given[0], {series, end: 400}, given[1])"
     )
 
-    def differ(*events):
-        return run("views/figures.js", body, list(events))
+    def differ(*events, count=15):
+        return run("views/figures.js", body, list(events), count)
 
     def down(node, time, until):
         return event(1, "node_down", node, time, until)
@@ -1061,6 +1061,8 @@ def test_figures_compare_with_the_past_while_the_same_nodes_are_up(run):
     assert not differ(down("w0", 210, 390))
     assert differ(event(1, "nodes", "w0", 300, added=["w0"]))
     assert not differ(event(1, "nodes", "w0", 99, added=["w0"]))
+    fleet = [down("w0", 390, None), down("w1", 390, None)]
+    assert differ(*fleet, count=99) and not differ(*fleet, count=100), "2 of 100 are few"
 
 
 def test_an_alert_that_is_over_stands_after_those_that_last(run):

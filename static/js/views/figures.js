@@ -274,7 +274,8 @@ export class Tiles {
     }
     this.element.hidden = !wanted.length;
     const counts = countsOf(status);
-    const otherNodes = history && nodesDiffer(events, history) ? OTHER_NODES : "";
+    const otherNodes =
+      history && nodesDiffer(events, history, status.nodes.length) ? OTHER_NODES : "";
     for (const tile of this.tiles) {
       const values = history ? history.spark(tile.id) : [];
       tile.update(totals[tile.id], totals, counts, values, otherNodes);
@@ -285,8 +286,13 @@ export class Tiles {
 const OTHER_NODES =
   "No change is shown: other nodes are up than in the first third of the time range.";
 
-/** Whether other nodes are up at the end of a history than in its first third, by its events. */
-export function nodesDiffer(events, { series, end }) {
+const FEW = 0.02; // of all nodes: of a large fleet some are always away
+
+/**
+ * Whether more than a few of `count` nodes are up at the end of a history and were not in its first
+ * third, or the other way round, by its events.
+ */
+export function nodesDiffer(events, { series, end }, count) {
   const start = firstTime([...series.values()], end);
   const third = (end - start) / 3;
   const secondsDown = ({ time, until }, from, to) =>
@@ -295,9 +301,12 @@ export function nodesDiffer(events, { series, end }) {
   const names = (isDown) => new Set(downs.filter(isDown).map(({ node }) => node));
   const then = names((event) => secondsDown(event, start, start + third) > third / 2);
   const now = names(({ time, until }) => time <= end && (until ?? Infinity) > end);
-  const isOther = ({ kind, time, added, removed }) =>
-    kind === "nodes" && time > start && time <= end && Boolean(added || removed);
-  return then.size !== now.size || [...now].some((one) => !then.has(one)) || events.some(isOther);
+  const moved = events
+    .filter(({ kind, time }) => kind === "nodes" && time > start && time <= end)
+    .flatMap(({ added = [], removed = [] }) => [...added, ...removed]);
+  const isOther = (name) => then.has(name) !== now.has(name) || moved.includes(name);
+  const all = new Set([...then, ...now, ...moved]);
+  return [...all].filter(isOther).length > FEW * count;
 }
 
 // ---- the history of the cluster ----
