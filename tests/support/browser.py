@@ -41,6 +41,10 @@ ARGUMENTS = (
     "--disable-dev-shm-usage",
     "--force-color-profile=srgb",
     "--hide-scrollbars",
+    # One process draws all pages: starting one for each takes longer than most tests.
+    "--disable-site-isolation-trials",
+    "--disable-features=SpareRendererForSitePerProcess,ProactivelySwapBrowsingInstance,"
+    "BackForwardCache,IsolateOrigins,site-per-process",
 )
 KEYS = {  # W3C WebDriver, section 17.4.2
     "Backspace": "\ue003",
