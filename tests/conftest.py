@@ -154,11 +154,16 @@ def browser_process():
         yield browser
 
 
+# The server of a module's tests is one origin: what a page of one remembers, the next one has.
+FORGET = "try { localStorage.clear(); sessionStorage.clear() } catch (error) { /* no page */ }"
+
+
 @pytest.fixture
 def browser(browser_process):
-    """A browser with an empty page, an empty console and no token."""
+    """A browser with an empty page, an empty console and no token; it keeps nothing of a test."""
     browser_process.goto("about:blank")
     browser_process.resize(1440, 900)
     browser_process.console()
     browser_process.requests()
-    return browser_process
+    yield browser_process
+    browser_process.script(FORGET)
