@@ -441,7 +441,7 @@ export class InstanceTable {
         id: "state",
         label: "State",
         width: 142,
-        narrow: 28,
+        narrow: 34,
         value: badness,
         search: (row) => row.state,
         sig: stateText,
