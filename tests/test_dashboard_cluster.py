@@ -429,7 +429,7 @@ def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):
     for one in story.nodes:
         one["state"] = "up"
     story.nodes[0]["state"] = "down"
-    said = "Alerts have not been evaluated yet: 1 down"
+    said = "Alerts are being evaluated: 1 down"
     browser.wait_for(lambda: poll(browser) or browser.text(calm) == said)
     story.nodes[0]["state"] = "up"
     browser.wait_for(lambda: poll(browser) or browser.text(calm).startswith("All clear"))
@@ -2381,6 +2381,21 @@ def test_the_palette_finds_a_node_by_keyboard_and_opens_it(show, server):
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("h1") == SICK)
     assert not browser.has("dialog.palette")
+
+
+def test_the_palette_finds_a_node_by_its_address_but_not_by_the_start_of_its_port(
+    show, server, story
+):
+    story.nodes[0]["address"] = "10.0.0.1:65219"
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    found = ".palette [role=option]"
+    browser.press(*"65219")
+    name = story.nodes[0]["name"]
+    browser.wait_for(lambda: browser.has(found) and name in browser.texts(found)[0])
+    browser.press(*["Backspace"] * 3)
+    browser.wait_for(lambda: not any(name in text for text in browser.texts(found)))
 
 
 def test_what_the_palette_found_opens_in_a_new_tab_with_control_enter(show, server):

@@ -681,6 +681,19 @@ def test_an_address_that_is_listed_already_is_added_only_when_that_is_meant(
     browser.wait_for(lambda: names(browser) == ["w0", "w9"])
 
 
+def test_a_node_on_a_port_needs_a_host_and_one_on_a_socket_none(page, start, uds_node):
+    browser = page(start(), "#/nodes")
+    button(browser, "Add a node")
+    fill(browser, name="w0", port="7000")
+    error = "dialog label:has(input[name=host]) .field-error"
+    for label in ("Add", "Test connection"):
+        button(browser, label, "dialog")
+        browser.wait_for(lambda: browser.has(error) and "Enter a host." in browser.text(error))
+    fill(browser, port=uds_node.address)
+    button(browser, "Test connection", "dialog")
+    browser.wait_for(lambda: not browser.has(error) or browser.text(error) == "")
+
+
 @pytest.mark.parametrize("pasted", ["127.0.0.1:%d", "http://localhost:%d/"])
 def test_an_address_that_is_pasted_as_the_host_gives_its_port_to_the_ports_field(
     page, start, node, pasted

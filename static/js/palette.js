@@ -167,10 +167,12 @@ export const beginsWords = (text, words) =>
 
 function nodeEntries(words) {
   if (!words.length || !store.status) return [];
+  // Fewer digits than those of a port are meant for a name.
+  const meansAddress = words.some((word) => /[.:/]|\d{4}/.test(word));
   const found = store.status.nodes.flatMap((node) => {
     const name = matchRank(node.key, words);
     const { key, kind, address, model } = node;
-    const more = [key, kind, instanceName(node), address, model].join(" ");
+    const more = [key, kind, instanceName(node), meansAddress ? address : "", model].join(" ");
     if (name !== null) return [[name, node, more]];
     return beginsWords(more, words) ? [[4, node, more]] : [];
   });

@@ -772,7 +772,7 @@ export class AlertCard {
     const states = ["down", "degraded"].filter((state) => counts[state]);
     const found = states.map((state) => `${plain(counts[state])} ${state}`).join(", ");
     // The rules are evaluated at the end of a round.
-    if (found) return [`Alerts have not been evaluated yet: ${found}`, true];
+    if (found) return [`Alerts are being evaluated: ${found}`, true];
     return [ALL_CLEAR, false];
   }
 

@@ -146,6 +146,13 @@ class NodeForm {
     replace(this.choice);
   }
 
+  /** A host that was forgotten would be this one, and a node that is down. */
+  #needHost(form) {
+    if (targetOf(form).host || (this.row && !this.row.host)) return;
+    const text = "Enter a host. A node on the frontend’s own host is at 127.0.0.1.";
+    throw Object.assign(new Error(text), { field: "host" });
+  }
+
   async #ask(form) {
     const target = targetOf(form);
     const said = await sendJson("POST", "api/test", target, { timeout: TEST_TIMEOUT });
@@ -159,6 +166,7 @@ class NodeForm {
     setText(this.result, "Testing …");
     control.disabled = true;
     try {
+      this.#needHost(form);
       const said = await this.#ask(form);
       const count = said.frontend_nodes ?? null;
       const what =
@@ -221,6 +229,7 @@ class NodeForm {
   }
 
   async #submit(form) {
+    this.#needHost(form);
     this.#refuseTwin(form);
     const entry = { name: form.elements.name.value.trim(), ...targetOf(form) };
     if (this.row) {
