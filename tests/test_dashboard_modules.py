@@ -1039,6 +1039,31 @@ def test_lines_are_hidden_where_others_with_nearly_their_values_are_drawn_later(
     assert run("views/compare.js", body, lines) == 4
 
 
+def test_what_is_computed_from_figures_that_are_gone_has_no_present_value_either(run):
+    body = (
+        "const line = (metric, more) => given[0][metric] === undefined ? null :"
+        " ({times: [1, 2], values: given[0][metric], isGone: true, ...more});"
+        "return given[1] === 'sources' ? sourceLines({line}).map(({name, isGone}) => [name, isGone])"
+        " : CHARTS[0].of({line})[0].map(({name, isGone}) => [name, isGone])"
+    )
+    layers = {"l1_hit_rate": [0.1, 0.1], "lookup_hit_rate": [0.6, 0.6]}
+    found = run("views/figures.js", body, layers, "layers")
+    assert found == [["L1", True], ["In-process", True], ["Total", True]]
+    tokens = {"hit_tokens_per_second": [1, 1], "requested_tokens_per_second": [3, 3]}
+    assert ["Computed", True] in run("views/figures.js", body, tokens, "sources")
+
+
+def test_the_arrow_of_a_tile_is_that_of_the_value_beside_it(run):
+    body = (
+        "const tile = new Tile({id: 'failures_per_second', note: () => ''}, () => {});"
+        "const told = (value) => {"
+        " tile.update(value, {}, {}, [0, 0, 0, 0, 0, 5], '');"
+        " return tile.delta.textContent };"
+        "return [told(0), told(5), told(0)]"
+    )
+    assert run("views/figures.js", body) == ["", "▲ from 0", ""]
+
+
 def test_figures_compare_with_the_past_while_the_same_nodes_are_up(run):
     body = (
         "const series = new Map([['a', {times: [100, 400], values: [1, 1]}]]);"

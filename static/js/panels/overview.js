@@ -87,11 +87,14 @@ class MoreFacts {
 
 /** Use of the caches of a node, as bars: [label, used, limit, note]. */
 function cacheRows(node, metrics, more) {
-  const disk = more.disk ? "" : "limit not reported";
+  // What is left of a node that is away is its history, which has no limits.
+  const unlimited = isAway(node) ? "last value reported" : "limit not reported";
+  const note = (limit) => (limit ? "" : unlimited);
+  const { local_cache_limit_bytes: memory } = metrics;
   return [
-    ["L1 memory", metrics.local_cache_bytes, metrics.local_cache_limit_bytes, ""],
-    ["Local disk", metrics.local_storage_bytes, more.disk, disk],
-    ["Remote", metrics.remote_cache_bytes, null, "limit not reported"],
+    ["L1 memory", metrics.local_cache_bytes, memory, note(memory)],
+    ["Local disk", metrics.local_storage_bytes, more.disk, note(more.disk)],
+    ["Remote", metrics.remote_cache_bytes, null, unlimited],
   ].filter(([, used, limit]) => used > 0 || (used === 0 && limit));
 }
 

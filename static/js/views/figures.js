@@ -231,12 +231,18 @@ export class Tile {
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
     setText(this.more, this.note(totals, counts));
     this.value = value;
-    const signature = `${(values || []).join()}|${otherNodes}|${isNumber(value)}`;
+    this.#drawMovement(values || [], otherNodes);
+    const signature = (values || []).join();
     if (signature === this.signature) return;
     this.signature = signature;
     replace(this.graph, sparkline(values, { unit: this.unitName }));
-    const isCompared = !otherNodes && isNumber(value); // else nothing is reported now
-    const { text, large } = movementText(isCompared ? values : [], this.unitName);
+  }
+
+  /** How the figure that is shown moved against the past. */
+  #drawMovement(values, otherNodes) {
+    const isCompared = !otherNodes && isNumber(this.value); // else nothing is reported now
+    const compared = isCompared ? [...values.slice(0, -1), this.value] : [];
+    const { text, large } = movementText(compared, this.unitName);
     setText(this.delta, text);
     this.delta.classList.toggle("large", large);
     this.delta.title = text ? "compared with the first third of the time range" : "";
@@ -445,7 +451,7 @@ export function sourceLines(history, names = {}) {
   const values = asked.values.map((value, i) =>
     isNumber(value) && isNumber(hit.values[i]) ? Math.max(0, value - hit.values[i]) : null,
   );
-  return [hit, { name: "Computed", rest: true, times: asked.times, values }];
+  return [hit, { ...asked, name: "Computed", about: "", rest: true, values }];
 }
 
 /** What a line has beyond the sum of some others; null when that is next to nothing. */
@@ -458,7 +464,8 @@ function restOf(whole, parts, look) {
     const sum = known.reduce((total, one) => total + (one.get(whole.times[i]) || 0), 0);
     return isNumber(value) ? Math.max(0, value - sum) : null;
   });
-  return Math.max(...values) > LEAST_REST ? { ...look, times: whole.times, values } : null;
+  const { times, isGone } = whole;
+  return Math.max(...values) > LEAST_REST ? { ...look, isGone, times, values } : null;
 }
 
 function layerLines(history) {
