@@ -906,6 +906,7 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     browser.goto(front.url + "/#/node/w0/overview")  # another panel of the same page, and back
     wait_text(browser, "Figures are the last values reported, at")
     assert "1.00 MiB" in browser.text("main .meters.stale")
+    assert "limit not reported" not in browser.text("main .meters.stale"), "nobody reports now"
     # A panel that is one line stands at the top of a card beside others.
     line = browser.box("main .columns > .panel.absent h2")
     assert line[1] - browser.box("main .columns > .panel.absent")[1] < 24
