@@ -1043,8 +1043,8 @@ def test_what_is_computed_from_figures_that_are_gone_has_no_present_value_either
     body = (
         "const line = (metric, more) => given[0][metric] === undefined ? null :"
         " ({times: [1, 2], values: given[0][metric], isGone: true, ...more});"
-        "return given[1] === 'sources' ? sourceLines({line}).map(({name, isGone}) => [name, isGone])"
-        " : CHARTS[0].of({line})[0].map(({name, isGone}) => [name, isGone])"
+        "const lines = given[1] === 'sources' ? sourceLines({line}) : CHARTS[0].of({line})[0];"
+        "return lines.map(({name, isGone}) => [name, isGone])"
     )
     layers = {"l1_hit_rate": [0.1, 0.1], "lookup_hit_rate": [0.6, 0.6]}
     found = run("views/figures.js", body, layers, "layers")
