@@ -29,7 +29,7 @@ def demo():
 @pytest.fixture(scope="module")
 def fleet():
     """A frontend with a demo fleet that is large enough for the map."""
-    front = Frontend("--demo", "120", "--poll-interval", "1")
+    front = Frontend("--demo", "120", "--poll-interval", "3")
 
     def all_have_figures():
         """the nodes of the fleet have told their figures"""
