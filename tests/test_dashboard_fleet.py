@@ -747,20 +747,25 @@ def set_everywhere(front, nodes, **settings):
         front.ask("/proxy2/%s/conf" % node, method="POST", body=body, headers=headers)
 
 
-def test_an_event_of_a_change_lists_its_nodes_and_leads_to_its_undo_by_mouse(page, demo):
-    nodes = ["llama70b-a_worker%d" % rank for rank in range(4)]
+def change_together(front, nodes):
+    """Set save_unfull_chunk to false and to true, each time until the frontend has noted it."""
 
     def seen(value):
-        events = demo.ask("/api/events?kind=changed&limit=500").json()["events"]
+        events = front.ask("/api/events?kind=changed&limit=500").json()["events"]
         last = {}
         for event in events:
             if "save_unfull_chunk" in (event.get("changes") or {}):
                 last.setdefault(event["node"], event["changes"]["save_unfull_chunk"][1])
-        return [last.get(node) for node in nodes] == [value] * 4
+        return [last.get(node) for node in nodes] == [value] * len(nodes)
 
     for value in (False, True):
-        set_everywhere(demo, nodes, save_unfull_chunk=value)
+        set_everywhere(front, nodes, save_unfull_chunk=value)
         wait_for(lambda: seen(json.dumps(value)), 90)
+
+
+def test_an_event_of_a_change_lists_its_nodes_and_leads_to_its_undo_by_mouse(page, demo):
+    nodes = ["llama70b-a_worker%d" % rank for rank in range(4)]
+    change_together(demo, nodes)
     browser = page(demo, "#/events?kind=changed")
     browser.wait_for(lambda: browser.has("main .events .link"))
     browser.click("main .events .link")
@@ -818,6 +823,7 @@ def test_a_change_of_more_nodes_than_a_sentence_names_is_confirmed(page, fleet):
 
 @pytest.mark.parametrize("words", ["save_unf", "undo"])
 def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo, words):
+    change_together(demo, ["llama70b-a_worker%d" % rank for rank in range(4)])
     browser = page(demo, "#/")
     browser.press("Control+k")
     browser.wait_for(lambda: browser.has("dialog.palette input"))
