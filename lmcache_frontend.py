@@ -5746,7 +5746,6 @@ FALLING = 0.5
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
 MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
 MORE_NEW_TOKENS = 1.5  # times the share in the past, of lookups without a hit or tokens stored
-MOST_VERSIONS = 5  # that an alert names
 MIN_NEW_SHARE = 0.2  # of lookups without a hit, or of tokens that had to be stored
 
 
@@ -6291,6 +6290,9 @@ def config_drift(states: Sequence[NodeState]) -> Iterator[Alert]:
             who = f"The {len(workers)} workers of {instance_name(workers)}"
             what = f"{who} differ in their configuration: {spoken_names(names, 5)}"
             yield common_alert("config_drift", what, key=f"config:{engine}")
+
+
+MOST_VERSIONS = 5  # that an alert names
 
 
 def version_mix(states: Sequence[NodeState]) -> Iterator[Alert]:

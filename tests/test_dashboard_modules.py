@@ -1019,9 +1019,7 @@ def test_an_alert_says_since_when_what_joined_it_later_is_in_it(run):
     body = "return alertsMarkdown(alertLines(given[0]), 'now', {now: 500})"
     said = run("views/alerts.js", body, alerts[:3])
     assert re.search(r"since \S+ · 6\smin 40\ss · w2 since \S+( ·|\n|$)", said), said
-    assert re.search(
-        r" · w3 since \S+ and 1 more after the first", run("views/alerts.js", body, alerts)
-    )
+    assert re.search(r" · latest: w3 at \S+( ·|\n|$)", run("views/alerts.js", body, alerts))
 
 
 def test_lines_are_hidden_where_others_with_nearly_their_values_are_drawn_later(run):

@@ -25,7 +25,7 @@ export function fitColumns(columns, { room, tight = false, keepAll = false, mayT
       out.add(column);
       left += widthOf(column, narrow);
     }
-    // The last one left out may be a wide one, beside which others had room.
+    // Where a wide column was left out, there may be room for narrower ones.
     for (const column of [...out].reverse()) {
       if (widthOf(column, narrow) > left) continue;
       out.delete(column);
@@ -303,9 +303,9 @@ const STANDARD = {
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row),
  * num, lowFirst (low numbers are the worse ones), width, narrow (width where there is little
- * room), grow, growNarrow (grow there), title,
- * sort: false, find: false, drop: the higher, the sooner it is left out where room is short}. text
- * and render get a second argument: {tight, shows(id)}.
+ * room), grow, growNarrow (grow there), title, sort: false, find: false, drop: the higher, the
+ * sooner it is left out where room is short}. text and render get a second argument: {tight,
+ * shows(id)}.
  */
 export class DataTable {
   constructor(options) {

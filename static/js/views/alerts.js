@@ -55,8 +55,8 @@ const ROW = 48; // px, of a recent event with two lines
 const HOUR = 3600;
 const BY = /, by (\S+) from (\S+)$/; // how the server tells who made a change
 const PAST = "event "; // how the id of an alert of the past begins
-const LATER = 60; // seconds after it: of one that begins later the time is told
 const JOINED = 300; // seconds after the first alert of a line: one that begins later joined it
+const LATER = 60; // seconds after that first alert: when one began later than that is told
 const TOGETHER = 60; // seconds between the changes of several nodes that are undone as one
 const REACH = 1800; // seconds before an alert in which its facts may lie
 const BEFORE = 900; // seconds before an alert in which a change may be its reason
@@ -384,13 +384,13 @@ function factOfRow(row) {
   return fact + (by && from ? `, by ${by} from ${from}` : "");
 }
 
-/** "mp since 13:14:25": what joined an alert after it began; the latest, of several. */
+/** "mp since 13:14:25": what joined a line after it began; of several "latest: mp at 13:14:25". */
 function laterText(later, now) {
   if (!later.length) return "";
-  const [{ node, instance, since }] = later;
-  const name = node || store.instances.get(instance) || instance || "another";
-  const more = later.length > 1 ? ` and ${plain(later.length - 1)} more after the first` : "";
-  return ` · ${name} since ${when(since, now)}${more}`;
+  const [latest] = later;
+  const name = latest.node || instanceOf(latest) || latest.id;
+  const time = when(latest.since, now);
+  return later.length > 1 ? ` · latest: ${name} at ${time}` : ` · ${name} since ${time}`;
 }
 
 /** When it began and how long it has lasted, as parts of a text: one of them is told anew. */

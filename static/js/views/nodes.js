@@ -146,7 +146,7 @@ class NodeForm {
     replace(this.choice);
   }
 
-  /** A host that was forgotten would be this one, and a node that is down. */
+  /** Without a host the server would look for the node on its own machine: seldom what is meant. */
   #needHost(form) {
     if (targetOf(form).host || (this.row && !this.row.host)) return;
     const text = "Enter a host. A node on the frontend’s own host is at 127.0.0.1.";
