@@ -63,15 +63,6 @@ def click_text(browser, text, within="main"):
     browser.script(find.replace("return", "(", 1) + ").click()", within, text)
 
 
-def choose(browser, selector, value):
-    browser.script(
-        "const box = document.querySelector(arguments[0]); box.value = arguments[1];"
-        "box.dispatchEvent(new Event('change', {bubbles: true}))",
-        selector,
-        value,
-    )
-
-
 def tab_to(browser, name, presses=80):
     """Press Tab until what is called so has the focus."""
     where = (
@@ -503,7 +494,7 @@ def test_a_rollout_counts_the_down_nodes_of_its_group_alone(show, server, story)
         ("all", "1 node that is down is skipped"),
         ("i:llama70b-a", api),
     ):
-        choose(browser, "select[name=group]", group)
+        browser.choose("select[name=group]", group)
         assert browser.property(hint, "textContent") == said
 
 
@@ -1078,7 +1069,7 @@ def test_the_nodes_page_is_filtered_by_its_address_and_starts_with_the_worst(sho
     click_text(browser, "■ 2 down")  # with the frontend, which has a row, too
     browser.wait_for(lambda: browser.count(NAMES) == 2)
     assert browser.script("return location.hash") == "#/nodes?state=down"
-    choose(browser, "[aria-label='Filter by kind']", "frontend")
+    browser.choose("[aria-label='Filter by kind']", "frontend")
     browser.wait_for(lambda: names(browser) == ["rack1"])
     assert browser.script("return location.hash") == "#/nodes?state=down&kind=frontend"
     browser.script(
@@ -1814,10 +1805,10 @@ def test_search_and_filters_show_the_nodes_that_match_and_stand_in_the_address(s
     browser.reload()
     browser.wait_for(lambda: names(browser) == ["llama70b-a", "worker2"])
     click_text(browser, "◆ 1 degraded", "main .tools")
-    choose(browser, "select[aria-label='Filter by kind']", "mp")
+    browser.choose("select[aria-label='Filter by kind']", "mp")
     browser.wait_for(lambda: names(browser) == ["mp-1", "mp-0"])
-    choose(browser, "select[aria-label='Filter by kind']", "")
-    choose(browser, "select[aria-label='Filter by model']", "Qwen3-32B")
+    browser.choose("select[aria-label='Filter by kind']", "")
+    browser.choose("select[aria-label='Filter by model']", "Qwen3-32B")
     browser.wait_for(lambda: sorted(names(browser)) == ["mp-0", "mp-1"])
 
 
@@ -1843,11 +1834,11 @@ def test_the_states_above_the_table_count_what_the_other_filters_let_through(sho
     states = "[aria-label='Filter by state'] button"
     before = browser.texts(states)
     assert "◆ 1 degraded" in before
-    choose(browser, "select[aria-label='Filter by model']", "Qwen3-32B")
+    browser.choose("select[aria-label='Filter by model']", "Qwen3-32B")
     browser.wait_for(lambda: "◆ 0 degraded" in browser.texts(states))
     up = browser.text(states).split()[1]
     assert any(one.startswith(up + " of ") for one in browser.texts(".instance-tools .progress"))
-    choose(browser, "select[aria-label='Filter by model']", "")
+    browser.choose("select[aria-label='Filter by model']", "")
     browser.wait_for(lambda: browser.texts(states) == before)
     click_text(browser, "◆ 1 degraded", "main .tools")
     browser.wait_for(lambda: names(browser) == ["llama70b-a", "worker2"])
@@ -1862,7 +1853,7 @@ def test_the_list_of_models_holds_the_last_part_of_their_names(show, server, sto
     box = "select[aria-label='Filter by model']"
     texts = browser.texts(box + " option")
     assert {"Qwen3-32B", "a/same", "b/same", "plain"} <= set(texts), "alike ones are told apart"
-    choose(browser, box, models[0])
+    browser.choose(box, models[0])
     browser.wait_for(lambda: browser.property(box, "title") == models[0])
 
 
@@ -1907,7 +1898,7 @@ def test_columns_are_chosen_with_the_keyboard_and_with_the_mouse(show, server):
 def test_rows_are_grouped_by_model_under_headings_that_fold(show, server):
     browser = show(server)
     click_text(browser, "Group and filter", "main .tools")
-    choose(browser, ".popover select", "model")
+    browser.choose(".popover select", "model")
     browser.wait_for(lambda: browser.count("main tr.group") == 3)
     browser.press("Escape")
     before = len(names(browser))

@@ -66,15 +66,9 @@ def press(browser, label, place="main"):
     browser.wait_for(lambda: browser.script(find, label, place))
 
 
-def choose(browser, selector, value):
-    """Choose an option of a select as a user does."""
-    browser.wait_for(lambda: browser.has(selector))
-    browser.script(
-        "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
-        "for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, {bubbles: true}))",
-        selector,
-        value,
-    )
+def have_all(texts, word):
+    """Whether there are texts and each has a word."""
+    return bool(texts) and all(word in text for text in texts)
 
 
 def tab_to(browser, condition, presses=60):
@@ -456,7 +450,7 @@ def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_
     browser.wait_for(lambda: browser.count("main .isolate") >= 3)
     shown = browser.texts("main .isolate")
     assert len({name.split("_")[0] for name in shown}) == len(shown)
-    choose(browser, "select[aria-label=Preset]", "i:llama70b-b")
+    browser.choose("select[aria-label=Preset]", "i:llama70b-b")
     browser.wait_for(lambda: HIDDEN in browser.text("main .panel-line"))
     browser.click("main .open-node")
     browser.wait_for(lambda: browser.text("h1").startswith("llama70b-b"))
@@ -464,11 +458,11 @@ def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_
 
 def test_the_ranks_of_an_instance_are_a_preset_and_what_differs_by_nature_is_left_out(page, demo):
     browser = page(demo, "#/compare")
-    choose(browser, "select[aria-label=Preset]", "i:llama70b-b")
+    browser.choose("select[aria-label=Preset]", "i:llama70b-b")
     browser.wait_for(lambda: "preset=i%3Allama70b-b" in browser.url)
     ranks = {"llama70b-b_worker%d" % rank for rank in range(4)}
     browser.wait_for(lambda: ranks <= set(browser.texts("main .isolate")))
-    choose(browser, "select[aria-label=Preset]", "reachable")
+    browser.choose("select[aria-label=Preset]", "reachable")
     browser.wait_for(lambda: "IDs, ports and paths" in browser.text("main .progress"))
     assert "lmcache_instance_id" not in browser.text("main .drift")
     browser.focus(".panel-tools label:nth-of-type(2) input[type=checkbox]")
@@ -619,7 +613,7 @@ def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
 def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):
     browser = page(demo, "#/many?tab=cache")
     operation = "select[aria-label=Operation]"
-    choose(browser, operation, "delete")
+    browser.choose(operation, "delete")
     browser.wait_for(lambda: browser.has("input[name=instance]"))
     press(browser, "Dry run")
     error = ".field:has([name=%s][aria-invalid=true]) .field-error"
@@ -650,13 +644,13 @@ def test_a_setting_goes_to_one_node_first_and_then_to_the_others_or_back(page, d
     nodes = ["llama70b-b_worker%d" % rank for rank in range(4)]
     old = setting_of(demo, nodes[0], name)
     browser = page(demo, "#/many?tab=rollout")
-    choose(browser, "select[name=group]", "i:llama70b-b")
+    browser.choose("select[name=group]", "i:llama70b-b")
     browser.type("input[name=setting]", name)
     browser.type("input[name=value]", "many")
     browser.wait_for(lambda: "Enter a number" in browser.text("main .row-fields .field-error"))
     assert browser.property("main .actions button.primary", "disabled")
     browser.type("input[name=value]", "96")
-    choose(browser, "select[name=first]", nodes[0])
+    browser.choose("select[name=first]", nodes[0])
     press(browser, "Apply to one node")
     browser.wait_for(lambda: "%s → 96" % old in browser.text("dialog"))
     assert browser.text("dialog h2") == "Set %s on %s?" % (name, nodes[0])
@@ -721,7 +715,7 @@ def test_a_frontend_is_added_by_keyboard(page, demo, start):
 def test_a_setting_is_rolled_out_and_undone_by_keyboard(page, demo):
     name = "min_retrieve_tokens"
     browser = page(demo, "#/many?tab=rollout")
-    choose(browser, "select[name=group]", "i:llama70b-b")
+    browser.choose("select[name=group]", "i:llama70b-b")
     node = browser.property("select[name=first]", "value")
     old = setting_of(demo, node, name)
     browser.focus("input[name=setting]")
@@ -808,9 +802,9 @@ def test_nodes_that_a_link_selects_for_a_change_are_selected_nowhere_else(page, 
 
 def test_a_change_of_more_nodes_than_a_sentence_names_is_confirmed(page, fleet):
     browser = page(fleet, "#/many")
-    choose(browser, "main [data-label=kind]", "worker")
+    browser.choose("main [data-label=kind]", "worker")
     names = "main tbody th"
-    browser.wait_for(lambda: all("worker" in one for one in browser.texts(names)))
+    browser.wait_for(lambda: have_all(browser.texts(names), "worker"))
     browser.click("main thead input[type=checkbox]")
     apply = "main [aria-label='Review and apply'] .actions button"
     browser.wait_for(lambda: not browser.property(apply, "disabled"))
@@ -856,7 +850,7 @@ def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo, words)
 
 def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     browser = page(demo, "#/many")
-    choose(browser, "main .row-fields select", "setting")
+    browser.choose("main .row-fields select", "setting")
     box = "input[aria-label='Select %s']"
     browser.wait_for(lambda: browser.has(box % WORKER))
     browser.click(box % WORKER)
@@ -879,15 +873,15 @@ def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     browser.wait_for(lambda: browser.has("main select[name=value]"))
     options = browser.texts("main select[name=value] option")
     assert options == ["Choose …", "true", "false"]
-    choose(browser, "main [data-label=instance]", "llama70b-a")
+    browser.choose("main [data-label=instance]", "llama70b-a")
     names = "main tbody th"
-    browser.wait_for(lambda: all("llama70b-a" in one for one in browser.texts(names)))
+    browser.wait_for(lambda: have_all(browser.texts(names), "llama70b-a"))
     assert browser.count(names) == 6
 
 
 def test_a_list_of_true_and_false_does_not_ask_for_json_before_nodes_are_chosen(page, demo):
     browser = page(demo, "#/many")
-    choose(browser, "main .row-fields select", "setting")
+    browser.choose("main .row-fields select", "setting")
     hint = "main label:has([name=value]) small"
     browser.wait_for(lambda: browser.text(hint) == "JSON, or plain text")
     browser.type("main [name=setting]", "save_decode_cache")
@@ -925,7 +919,7 @@ IS_ASKED = (
 def test_a_bulk_action_goes_on_while_other_views_are_shown(page, demo):
     browser = page(demo, "#/many")
     browser.wait_for(lambda: browser.count("main tbody th") > 12)
-    choose(browser, "main [data-label=kind]", "worker")
+    browser.choose("main [data-label=kind]", "worker")
     browser.click("main thead input[type=checkbox]")
     browser.script(HOLD)
     browser.click("main .actions button.primary")
@@ -957,9 +951,9 @@ def test_a_bulk_action_goes_on_while_other_views_are_shown(page, demo):
 def test_nodes_for_a_bulk_action_are_filtered_by_kind_and_selected_ones_are_counted(page, demo):
     browser = page(demo, "#/many")
     browser.wait_for(lambda: browser.count("main tbody th") > 6)
-    choose(browser, "main [data-label=kind]", "worker")
+    browser.choose("main [data-label=kind]", "worker")
     names = "main tbody th"
-    browser.wait_for(lambda: all("worker" in one for one in browser.texts(names)))
+    browser.wait_for(lambda: have_all(browser.texts(names), "worker"))
     browser.click("main thead input[type=checkbox]")
     count = "%d selected" % browser.count(names)
     browser.wait_for(lambda: count in browser.texts("main .panel-head .hint"))
@@ -971,7 +965,7 @@ def test_a_node_that_a_bulk_action_cannot_be_for_says_why_at_every_width(page, d
     browser = page(demo, "#/many")
     browser.resize(width, 800)
     browser.wait_for(lambda: "has no log levels" in browser.texts("main tbody .lacking"))
-    choose(browser, "main .row-fields select", "setting")
+    browser.choose("main .row-fields select", "setting")
     browser.wait_for(lambda: "has no settings to change" in browser.texts("main tbody .lacking"))
     cut = (
         "return [...document.querySelectorAll('main tbody .lacking')]"
@@ -1051,7 +1045,7 @@ def test_a_large_table_asks_for_the_trends_of_the_rows_in_view_alone(page, fleet
 
 def test_a_rollout_says_which_nodes_of_an_instance_it_leaves_out(page, demo):
     browser = page(demo, "#/many?tab=rollout")
-    choose(browser, "select[name=group]", "i:llama70b-a")
+    browser.choose("select[name=group]", "i:llama70b-a")
     chosen = "return document.querySelector('select[name=group]').selectedOptions[0].textContent"
     assert browser.script(chosen) == "llama70b-a (5 of 6)"
     assert browser.text(".field:has([name=group]) small") == "1 engine has no settings"

@@ -99,17 +99,6 @@ def button(browser, text, within="main"):
     browser.script(find.replace("return", "(", 1) + ").click()", within, text)
 
 
-def choose(browser, selector, value):
-    """Choose an option of a select as a user does."""
-    browser.wait_for(lambda: browser.has(selector))
-    browser.script(
-        "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
-        "for (const type of ['input', 'change']) e.dispatchEvent(new Event(type, {bubbles: true}))",
-        selector,
-        value,
-    )
-
-
 def loaded(browser):
     """Wait until a table has its rows."""
     browser.wait_for(lambda: browser.has("main .data tbody th[scope=row]"))
@@ -564,7 +553,7 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     button(browser, "Bulk actions")
     browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
     browser.type("input[name=logger]", "lmcache.v1.cache_engine")
-    choose(browser, "select[name=level]", "ERROR")
+    browser.choose("select[name=level]", "ERROR")
     said = browser.texts("main [aria-label='Review and apply'] p")
     assert any(text.startswith("Set the log level of lmcache.v1.cache_engine") for text in said)
     browser.click("main [aria-label='Review and apply'] summary")
@@ -575,7 +564,7 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     assert browser.count("main td .state.up + .state.up, main td.wrap .state.up") == 3
     go = "main [aria-label='Review and apply'] .actions button"
     browser.wait_for(lambda: browser.property(go, "disabled"))
-    choose(browser, "select[name=level]", "INFO")
+    browser.choose("select[name=level]", "INFO")
     browser.wait_for(lambda: not browser.property(go, "disabled"))
     for worker in range(3):
         answer = fleet.ask(
@@ -602,11 +591,11 @@ def test_a_backend_is_bypassed_and_used_again_on_the_selected_nodes_and_a_refusa
         for i in range(3)
     ]  # noqa: E731
     for action, after in (("bypass", ["LocalDiskBackend"]), ("unbypass", [])):
-        choose(browser, "main .row-fields select", action)
+        browser.choose("main .row-fields select", action)
         browser.type("input[name=backend]", "LocalDiskBackend")
         button(browser, "Apply to 3 nodes")
         browser.wait_for(lambda: bypassed() == [after] * 3)
-    choose(browser, "main .row-fields select", "bypass")
+    browser.choose("main .row-fields select", "bypass")
     browser.type("input[name=backend]", "NoSuchBackend")
     button(browser, "Apply to 3 nodes")
     browser.wait_for(lambda: browser.text("main .progress") == "Applied to 0 of 3 nodes, 3 failed")

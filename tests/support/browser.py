@@ -353,6 +353,23 @@ class Browser:
 
         self._patiently(selector, write)
 
+    def choose(self, selector, value):
+        """Choose an option of a select as soon as the select is shown and offers it."""
+        chosen = (
+            "const e = document.querySelector(arguments[0]); "
+            "if (![...e.options].some((one) => one.value === arguments[1])) return false; "
+            "e.value = arguments[1]; "
+            "for (const type of ['input', 'change'])"
+            " e.dispatchEvent(new Event(type, {bubbles: true}));"
+            "return true"
+        )
+
+        def offers():
+            return self.has(selector) and self.script(chosen, selector, value)
+
+        offers.__doc__ = "%s offers %s" % (selector, value)
+        self.wait_for(offers)
+
     def press(self, *keys):
         """Press keys one after the other where the focus is.
 

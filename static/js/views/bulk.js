@@ -324,6 +324,7 @@ class BulkActions {
     this.count = h("span", { class: "hint", "aria-live": "polite" });
     this.filters = FILTERS.map(([label, valueOf]) => {
       const box = h("select", { "aria-label": `Filter by ${label}`, dataset: { label } });
+      box.hidden = true; // until there is something to choose
       box.addEventListener("change", () => this.#filter());
       return { box, label, valueOf };
     });
