@@ -3814,7 +3814,7 @@ HISTOGRAMS = facts(MERGED, HISTOGRAM_FAMILIES)
 class Figure(NamedTuple):
     """One number that is shown: ``kind`` is how it is computed, ``of`` names the facts for that.
 
-    ``unit`` is one of ratio, seconds, bytes, bytes/s, tokens/s, 1/s, count, bool. With
+    ``unit`` is one of ratio, seconds, bytes, bytes/s, tokens/s, 1/s, count, bool, GPUs. With
     ``history`` its past values are kept.
     """
 
@@ -3875,8 +3875,9 @@ NOTES = {
     "gpu_prefix_hit_rate": "SGLang also counts the tokens that LMCache loaded.",
     "tokens_saved_per_second": "What LMCache supplied, so that no GPU had to compute it.",
     "gpu_seconds_saved_per_second": (
-        "Tokens saved times the engine's prefill seconds per computed token, times"
-        " the number of ranks: assumes that saved tokens would cost what computed ones did."
+        "Tokens saved times the engine's prefill seconds per computed token, times the number of"
+        " ranks: GPU seconds saved each second, as many as GPUs that are not needed. Assumes that"
+        " saved tokens would cost what computed ones did."
     ),
 }
 WITHOUT_HISTORY = (
@@ -3984,7 +3985,7 @@ FIGURES = (
     figure("source_remote", "Remote", DERIVED, "source", unit="tokens/s"),
     figure("source_lmcache", "LMCache, layer not reported", DERIVED, "source", unit="tokens/s"),
     figure("tokens_saved_per_second", "Tokens saved", DERIVED, unit="tokens/s"),
-    figure("gpu_seconds_saved_per_second", "GPU time saved", DERIVED, unit="count"),
+    figure("gpu_seconds_saved_per_second", "GPU time saved", DERIVED, unit="GPUs"),
 )
 METRICS = tuple(figure.name for figure in FIGURES)
 # In every status, null where unknown: clients of version 1 rely on them.
@@ -4676,6 +4677,13 @@ def aggregate(members: Iterable[Member]) -> Dict[str, float]:
     return figures
 
 
+# What an L2 adapter has beside its figures: rates of tasks, and the counters of these.
+L2_TASKS = {
+    "loads_finished_per_second": "l2_loads_finished",
+    "stores_finished_per_second": "l2_stores_finished",
+}
+
+
 def growth_by(growth: Growth, label: str) -> Dict[str, Growth]:
     """The growth of each model, tenant or L2 alone, by the value of its label."""
     parts = {}
@@ -4688,11 +4696,13 @@ def growth_by(growth: Growth, label: str) -> Dict[str, Growth]:
 
 
 def l2_figures(growth: Growth) -> Dict[str, Dict[str, object]]:
-    """The figures of each L2 adapter of an MP server, by its name."""
-    return {
-        l2_name: {name: rounded(value) for name, value in figures_of(part).items()}
-        for l2_name, part in growth_by(growth, "l2_name").items()
-    }
+    """The figures of each L2 adapter of an MP server, by its name, and its finished tasks."""
+
+    def all_of(part: Growth) -> Dict[str, object]:
+        tasks = {name: part.rates[fact] for name, fact in L2_TASKS.items() if fact in part.rates}
+        return {name: rounded(value) for name, value in {**figures_of(part), **tasks}.items()}
+
+    return {l2_name: all_of(part) for l2_name, part in growth_by(growth, "l2_name").items()}
 
 
 def aggregate_by(members: Iterable[Member], label: str) -> List[Dict[str, object]]:

@@ -86,6 +86,13 @@ def test_the_labels_of_an_axis_share_one_unit_and_have_no_needless_zeros(run):
     assert run("format.js", labels, [0, 0.5, 1], "ratio") == ["0%", "50%", "100%"]
     assert run("format.js", labels, [0, 25, 50], "1/s") == ["0", "25", "50/s"]
     assert run("format.js", labels, [0, 5 / 60], "1/min") == ["0", "5/min"]
+    assert run("format.js", labels, [0, 2.5, 5], "GPUs") == ["0", "2.5", "5 GPUs"]
+
+
+def test_what_saves_gpus_is_said_in_gpus(run):
+    body = "return given[0].map((one) => format(one, 'GPUs'))"
+    values = [0.2, 1, 1.5]
+    assert run("format.js", body, values) == ["0.20 GPUs", "1 GPU", "1.50 GPUs"]
 
 
 def test_rates_that_stand_together_share_one_unit(run):

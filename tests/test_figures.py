@@ -662,6 +662,8 @@ def test_gpu_seconds_saved_are_tokens_times_prefill_time_times_ranks_and_unknown
     assert figures["gpu_seconds_saved_per_second"] == pytest.approx(0.2)
     assert figures["tokens_saved_per_second"] == 10.0
     assert "gpu_seconds_saved_per_second" not in lf.aggregate(workers)
+    units = {one["name"]: one["unit"] for one in lf.list_figures()}
+    assert units["gpu_seconds_saved_per_second"] == "GPUs"
 
 
 @pytest.mark.parametrize(
@@ -690,6 +692,15 @@ def test_each_l2_of_an_mp_server_has_its_own_figures():
         "fs": 14.0,
         "s3": 18.0,
     }
+
+
+def test_each_l2_has_the_rates_of_the_tasks_that_it_finished():
+    loads = b'lmcache_mp_l2_load_completed_requests_total{l2_name="%s"} %%d\n'
+    stores = b'lmcache_mp_l2_store_completed_requests_total{l2_name="fs"} %d\n'
+    text = loads % b"fs" + loads % b"s3" + stores
+    found = lf.l2_figures(member("mp", text, 60, 30, 120, kind="mp").growth)
+    per_second = {"loads_finished_per_second": 1.0, "stores_finished_per_second": 2.0}
+    assert found == {"fs": per_second, "s3": {"loads_finished_per_second": 0.5}}
 
 
 TENANT = b'lmcache_mp_lookup_requested_tokens_total{cache_salt="%s",model_name="%s"} %d\n'
@@ -786,7 +797,7 @@ def test_reading_a_page_costs_time_in_proportion_to_its_size():
 
 
 def test_every_figure_says_what_it_is_made_of():
-    units = {"ratio", "seconds", "bytes", "bytes/s", "tokens/s", "1/s", "count", "bool"}
+    units = {"ratio", "seconds", "bytes", "bytes/s", "tokens/s", "1/s", "count", "bool", "GPUs"}
     for shown in lf.list_figures():
         assert shown["unit"] in units and shown["label"] and shown["help"]
         assert shown["families"] or shown["kind"] in ("configured", "derived"), shown["name"]

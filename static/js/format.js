@@ -83,6 +83,7 @@ const UNITS = {
   },
   tokens: (value) => [shortened(value), "tok"],
   count: (value) => [shortened(value), ""],
+  GPUs: (value) => [shortened(value), value === 1 ? "GPU" : "GPUs"],
   // Things are counted whole, also where a figure is their mean over a minute.
   things: (value) => [value > 0 && value < 0.5 ? "< 1" : shortened(Math.round(value)), ""],
   bool: (value) => [value ? "yes" : "no", ""],
@@ -147,7 +148,7 @@ function axisStep(highest, unit) {
     return [size, `\u00a0${name}${unit === "bytes/s" ? "/s" : ""}`, false];
   }
   const [size, name] = METRIC_STEPS.find(([one]) => highest >= one) || [1, ""];
-  const word = { "tokens/s": "\u00a0tok/s", tokens: "\u00a0tok" }[unit] || "";
+  const word = { "tokens/s": "\u00a0tok/s", tokens: "\u00a0tok", GPUs: "\u00a0GPUs" }[unit] || "";
   return [size, name + word, true, name];
 }
 

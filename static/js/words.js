@@ -124,7 +124,7 @@ const CACHE = {
     "tokens/s",
     "tokens that LMCache supplied, so that no GPU computed them",
   ],
-  gpu_seconds_saved_per_second: ["GPU time saved", "count", "GPU seconds saved each second"],
+  gpu_seconds_saved_per_second: ["GPU time saved", "GPUs", "GPU seconds saved each second"],
   requests_per_second: ["LMCache requests", "1/s", "lookups, retrievals and stores"],
   zero_hit_lookups_per_second: ["Lookups without a hit", "1/s", "lookups that found nothing"],
   local_cache_bytes: ["L1 memory", "bytes", "bytes in the local CPU cache"],

@@ -174,7 +174,10 @@ const LEAST_SPAN = 8; // seconds: a shorter one says little
 const LEAST_STEP = 2; // seconds between two samples
 const SECOND_SAMPLE = 1000 * LEAST_SPAN + 100; // ms after the first one
 
-/** What the L2 adapters did in the last minute, from the totals that they report. */
+/**
+ * What the L2 adapters did in the last minute: as the status has it, which begins with the server;
+ * of nodes for which it has nothing, from the totals that they report.
+ */
 class AdapterRates {
   constructor() {
     this.samples = []; // [{time, adapters}], the oldest first
@@ -187,13 +190,15 @@ class AdapterRates {
 
   /**
    * Adapters with their `rates` of loads and stores, per second, and the `highest` ones beside
-   * them; null before there are samples of LEAST_SPAN.
+   * them; null where neither the status has any nor there are samples of LEAST_SPAN. `l2` is what
+   * the status has, by the name of the adapter.
    */
-  take(adapters) {
+  take(adapters, l2 = {}) {
     const time = Date.now() / 1000;
     this.samples = this.samples.filter((sample) => time - sample.time <= RATE_SPAN);
     this.samples.push({ time, adapters });
-    const ratesOf = (name) => adapters.map((now) => this.#rate(now, name));
+    const reported = ({ name }, what) => (l2[name] || {})[`${what}_finished_per_second`];
+    const ratesOf = (what) => adapters.map((now) => reported(now, what) ?? this.#rate(now, what));
     const [loads, stores] = [ratesOf("loads"), ratesOf("stores")];
     const highest = { loads: Math.max(...loads), stores: Math.max(...stores) };
     const rates = adapters.map((_, i) => ({ loads: loads[i], stores: stores[i] }));
@@ -352,7 +357,7 @@ class MpTiers {
 
   #render({ storage, metrics, adaptersIn }, body) {
     Object.assign(this, { storage, adaptersIn });
-    this.adapters = this.rates.take(adaptersIn(metrics));
+    this.adapters = this.#rated(adaptersIn(metrics));
     this.table = new DataTable({
       label: "L2 adapters",
       columns: adapterColumns(this.adapters),
@@ -365,6 +370,10 @@ class MpTiers {
     append(body, this.place, h("h3", {}, "L2 adapters"), this.table.element);
     // A rate needs a second sample, which does not wait for a poll.
     setTimeout(() => this.#follow(), SECOND_SAMPLE);
+  }
+
+  #rated(adapters) {
+    return this.rates.take(adapters, this.ctx.node().l2);
   }
 
   #draw() {
@@ -380,7 +389,7 @@ class MpTiers {
       this.isAsking = true;
       try {
         const metrics = await this.ctx.text("/metrics");
-        this.adapters = this.rates.take(this.adaptersIn(metrics));
+        this.adapters = this.#rated(this.adaptersIn(metrics));
       } catch (error) {
         // The next poll asks again.
       } finally {
