@@ -14228,9 +14228,15 @@ def add_serving_options(group: OptionGroup) -> None:
     group.add("--uds-mode", metavar="MODE", type=FILE_MODE, help="mode of that socket, such as 660")
     group.value("--tls-cert", "FILE", "serve HTTPS with this certificate (PEM)")
     group.value("--tls-key", "FILE", "its private key, if in another file")
-    group.number("--max-connections", "N", COUNT, MAX_CONNECTIONS, "client connections at once")
-    group.number("--max-requests", "N", COUNT, MAX_REQUESTS, "requests that wait for nodes at once")
-    group.number("--proxy-timeout", "S", SECONDS, PROXY_TIMEOUT, "seconds for a node to respond")
+    group.number(
+        "--max-connections", "N", COUNT, MAX_CONNECTIONS, "maximum number of client connections"
+    )
+    group.number(
+        "--max-requests", "N", COUNT, MAX_REQUESTS, "maximum number of requests that wait for nodes"
+    )
+    group.number(
+        "--proxy-timeout", "S", SECONDS, PROXY_TIMEOUT, "seconds that a node may take to respond"
+    )
     group.flag("--no-http", "send heartbeats only, serve nothing")
     group.add(
         "--log-level",
@@ -14258,10 +14264,10 @@ def add_node_options(group: OptionGroup) -> None:
     group.value(
         "--node-supplier-url",
         "URL",
-        "take nodes from this discovery service (its /lmcache_infos)",
+        "add the nodes of this discovery service (its /lmcache_infos)",
     )
-    group.value("--coordinator-url", "URL", "take the MP servers of this MP coordinator as nodes")
-    group.repeatable("--dns", "NAME:PORT", "take every address of this name as a node")
+    group.value("--coordinator-url", "URL", "add the MP servers of this MP coordinator as nodes")
+    group.repeatable("--dns", "NAME:PORT", "add every address of this DNS name as a node")
     group.number(
         "--refresh-interval", "S", SECONDS, 30.0, "seconds between two requests to these sources"
     )
@@ -14276,14 +14282,18 @@ def add_watching_options(group: OptionGroup) -> None:
         "seconds between two polls of a node; 0: no polling",
     )
     group.number(
-        "--poll-timeout", "S", SECONDS, POLL_TIMEOUT, "seconds for a node to respond to a poll"
+        "--poll-timeout",
+        "S",
+        SECONDS,
+        POLL_TIMEOUT,
+        "seconds that a node may take to respond to a poll",
     )
     group.add(
         "--gpu-hour-cost",
         metavar="MONEY",
         type=AMOUNT,
         default=0.0,
-        help="price of a GPU hour: the status then shows what LMCache saves",
+        help="price of a GPU hour, to show what LMCache saves",
     )
 
 
@@ -14331,7 +14341,7 @@ def add_trust_options(group: OptionGroup) -> None:
 def add_heartbeat_options(group: OptionGroup) -> None:
     group.flag(
         "--discovery",
-        "be a discovery service: receive heartbeats and add their senders as nodes",
+        "act as a discovery service: receive heartbeats and add their senders as nodes",
     )
     group.number(
         "--discovery-expiry",
@@ -14354,7 +14364,7 @@ def add_heartbeat_options(group: OptionGroup) -> None:
         HEARTBEAT_INTERVAL,
         "seconds between two heartbeats",
     )
-    group.value("--report-host", "HOST", "host to report, when the detected one is wrong")
+    group.value("--report-host", "HOST", "host to report, if the detected one is wrong")
 
 
 def add_terminal_options(group: OptionGroup) -> None:
