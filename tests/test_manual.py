@@ -301,6 +301,40 @@ BROKEN_PARTS = """
         }
     return broken;
 """
+# Code blocks with a line that takes two, and those that scroll without a name or the keyboard.
+BAD_BLOCKS = """
+    return [...document.querySelectorAll("pre")].flatMap((block) => {
+        const { lineHeight, paddingTop, paddingBottom } = getComputedStyle(block);
+        const inside = block.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
+        const lines = block.textContent.split("\\n").length;
+        const isWrapped = inside > (lines + 0.5) * parseFloat(lineHeight);
+        const isNamed = block.tabIndex === 0 && block.role && block.ariaLabel;
+        return isWrapped || !isNamed ? [block.textContent.trim().slice(0, 40)] : [];
+    });
+"""
+SCROLLING_BLOCKS = """
+    return [...document.querySelectorAll("pre")]
+        .filter((block) => block.scrollWidth > block.clientWidth)
+        .map((block) => block.textContent.trim().slice(0, 40));
+"""
+# Words with a hyphen that a column breaks there.
+BROKEN_WORDS = """
+    return [...document.querySelectorAll("td, th")].flatMap((cell) => {
+        const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+        const range = document.createRange();
+        const broken = [];
+        while (texts.nextNode()) {
+            const text = texts.currentNode;
+            if (text.parentElement.closest("code")) continue;
+            for (const { 0: word, index } of text.data.matchAll(/\\w+-\\w+/g)) {
+                range.setStart(text, index);
+                range.setEnd(text, index + word.length);
+                if (range.getClientRects().length > 1) broken.push(word);
+            }
+        }
+        return broken;
+    });
+"""
 TALL_TOPICS = """
     return [...document.querySelectorAll("#options td:last-child")]
         .filter((cell) => {
@@ -325,6 +359,10 @@ def test_the_manual_fits_on_every_screen_and_breaks_no_name(browser, lasting_fro
     assert browser.script(BROKEN_NAMES) == []
     assert browser.script(BROKEN_PARTS) == []
     assert browser.script(TALL_TOPICS) == []
+    assert browser.script(BAD_BLOCKS) == []
+    assert browser.script(BROKEN_WORDS) == []
+    if width >= 768:
+        assert browser.script(SCROLLING_BLOCKS) == []
     if width <= 720:
         assert browser.script(CELL_LABELS) == []
     else:
