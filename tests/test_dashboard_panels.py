@@ -491,6 +491,40 @@ def test_no_table_of_a_panel_scrolls_sideways(browser, demo, show, panel):
             browser.wait_for(lambda: browser.script(fits))
 
 
+@pytest.mark.parametrize("name", ["llama70b-b_worker0", "llama70b-b_scheduler", "mp-0"])
+def test_columns_of_metrics_are_alike_for_all_kinds_and_leave_long_names_whole(
+    browser, demo, show, name
+):
+    lines = (
+        "const box = (one) => { const range = document.createRange();"
+        "  range.selectNodeContents(one); return range.getBoundingClientRect() };"
+        "return [...document.querySelectorAll('main button[data-metric]')]"
+        "  .filter((one) => one.textContent.length <= arguments[0])"
+        "  .filter((one) => box(one).height > 24).map((one) => one.textContent)"
+    )
+    browser.resize(768, 900)
+    show(demo, "metrics", name)
+    browser.wait_for(lambda: browser.texts("main thead th") == ["Name", "Type", "Value"])
+    assert browser.script(lines, 50) == []
+    browser.resize(1440, 900)
+    browser.wait_for(lambda: browser.texts("main thead th") == ["Name", "Help", "Type", "Value"])
+    assert browser.script(lines, 58) == []
+
+
+def test_of_one_observation_its_value_is_said_and_no_quantile(browser, worker, show):
+    worker.pages["/metrics"] = (
+        "# TYPE lmcache:time_to_x histogram\n"
+        'lmcache:time_to_x_bucket{le="0.02"} 0\nlmcache:time_to_x_bucket{le="0.05"} 1\n'
+        'lmcache:time_to_x_bucket{le="+Inf"} 1\n'
+        "lmcache:time_to_x_sum 0.0342\nlmcache:time_to_x_count 1\n"
+    )
+    show(worker, "metrics")
+    browser.wait_for(lambda: browser.has("main tbody td.num"))
+    assert browser.text("main tbody td.num").split() == "1 observation 34.2 ms".split()
+    browser.click("button[data-metric]")
+    assert browser.texts(".quantiles")[0].split() == "value 34.2 ms 1 observation".split()
+
+
 def test_labels_without_room_for_their_columns_stand_under_the_name(browser, worker, show):
     worker.pages["/metrics"] = "# TYPE lmcache:x gauge\n" + "".join(
         'lmcache:x{backend="%s",tier="%s"} 1\n' % pair for pair in [("a", "l1"), ("b", "l2")]
@@ -503,7 +537,7 @@ def test_labels_without_room_for_their_columns_stand_under_the_name(browser, wor
     browser.resize(1440, 900)
     browser.wait_for(
         lambda: (
-            browser.texts("main thead th") == ["Name", "backend", "tier", "Help", "Type", "Value"]
+            browser.texts("main thead th") == ["Name", "Backend", "Tier", "Help", "Type", "Value"]
         )
     )
     assert browser.texts("main tbody th")[0] == "lmcache:x"
@@ -517,7 +551,7 @@ def test_a_label_of_few_rows_gets_no_column(browser, worker, show):
     )
     show(worker, "metrics")
     browser.wait_for(
-        lambda: browser.texts("main thead th") == ["Name", "tier", "Help", "Type", "Value"]
+        lambda: browser.texts("main thead th") == ["Name", "Tier", "Help", "Type", "Value"]
     )
     assert browser.texts("main tbody th")[-1].split() == ["lmcache:x", "rare=b"]
 

@@ -158,8 +158,13 @@ function allBelow(buckets, measure) {
 }
 
 /** What the table says of the observations of a histogram: {brief, shown}. */
-function spreadText({ buckets, count }, measure) {
+function spreadText({ buckets, count, sum }, measure) {
   if (!count) return { brief: "none yet", shown: "no observations" };
+  // The sum of one observation is its value; quantiles of it would be invented.
+  if (count === 1) {
+    const value = show(sum, measure);
+    return { brief: value, shown: `${observations(1)} · ${value}` };
+  }
   const of = (q) => quantileText(buckets, q, measure);
   const below = allBelow(buckets, measure);
   const spread = below ? `all ${below}` : `p50 ${of(0.5)} · p99 ${of(0.99)}`;
@@ -254,18 +259,24 @@ function ownCounts(buckets, scale) {
   return rows.slice(Math.max(0, first - 1), last + 2);
 }
 
-function quantileLine(buckets, measure, ...more) {
+/** [name, text] of what observations are known to be: {buckets, count, sum}. */
+function spreadFigures({ buckets, count, sum }, measure) {
+  if (!count) return [];
+  if (count === 1) return [["value", show(sum, measure)]];
+  const mean = ["mean", show(sum / count, measure)];
   const below = allBelow(buckets, measure);
-  const figures = below
-    ? [["all", below]]
-    : QUANTILES.map(([name, q]) => [name, quantileText(buckets, q, measure)]);
-  return h(
+  if (below) return [["all", below], mean];
+  const quantiles = QUANTILES.map(([name, q]) => [name, quantileText(buckets, q, measure)]);
+  return [...quantiles, mean];
+}
+
+const spreadLine = (set, measure) =>
+  h(
     "p",
     { class: "quantiles" },
-    figures.map(([name, text]) => h("span", {}, `${name} `, h("b", {}, text))),
-    more.map((text) => h("span", {}, text)),
+    spreadFigures(set, measure).map(([name, text]) => h("span", {}, `${name} `, h("b", {}, text))),
+    h("span", {}, plural(set.count, "observation")),
   );
-}
 
 // ---- one metric, opened ----
 
@@ -397,13 +408,12 @@ class Distribution {
     const none = h("p", { class: "muted" }, "Nothing observed since this was opened.");
     this.fresh = h("div", { class: "fresh" }, none);
     const bars = ownCounts(set.buckets, measure.scale);
-    const mean = `mean ${set.count ? show(set.sum / set.count, measure) : "–"}`;
     const label = `${row.name} since the node started`;
     const all = h(
       "div",
       {},
       h("h3", {}, "Since the node started"),
-      quantileLine(set.buckets, measure, mean, plural(set.count, "observation")),
+      spreadLine(set, measure),
       bars.length
         ? barList(bars, measure.unit, label)
         : h("p", { class: "muted" }, "Nothing observed yet."),
@@ -415,15 +425,16 @@ class Distribution {
   update(set) {
     this.base = this.base || set;
     const old = this.base.buckets;
-    const since = set.buckets.map(([limit, count], i) => [limit, count - ((old[i] || [])[1] || 0)]);
+    const buckets = set.buckets.map(([limit, all], i) => [limit, all - ((old[i] || [])[1] || 0)]);
     const count = set.count - this.base.count;
     if (count <= 0) return;
+    const sum = set.sum - this.base.sum;
     const { measure, name } = this.row;
     const label = `${name} since this was opened`;
     replace(
       this.fresh,
-      quantileLine(since, measure, plural(count, "observation")),
-      barList(ownCounts(since, measure.scale), measure.unit, label),
+      spreadLine({ buckets, count, sum }, measure),
+      barList(ownCounts(buckets, measure.scale), measure.unit, label),
     );
   }
 }
@@ -503,9 +514,20 @@ class Detail {
 
 // ---- the table ----
 
+// Widths of the table's columns in px. What they leave is the help's, or else the name's.
+const LETTER = 7.3; // of a name
+const PADDING = 18; // of a cell, and its line
+const NAME_WIDTHS = { least: 200, beside: 392, most: 440 };
+const SPREAD_WIDTHS = { beside: 226, most: 246 };
+const ROOMY = { name: 1080, spread: 940 }; // px of the table from which they have the most
+
+/** A label as the head of its column: "Cache salt" of cache_salt. */
+const labelHead = (name) => name[0].toUpperCase() + name.slice(1).replace(/_/g, " ");
+
 const labelColumn = (name) => ({
   id: `label ${name}`,
-  label: name,
+  label: labelHead(name),
+  title: `Label ${name}`,
   cls: "mono",
   width: 110,
   drop: 2,
@@ -519,9 +541,15 @@ const nameColumn = (panel) => ({
   label: "Name",
   head: true,
   cls: "mono labelled",
-  width: 300,
+  get width() {
+    const { least, beside, most } = NAME_WIDTHS;
+    const need = panel.longest * LETTER + PADDING;
+    return Math.max(least, Math.min(need, panel.room < ROOMY.name ? beside : most));
+  },
   narrow: 176,
-  grow: true,
+  get grow() {
+    return !panel.table.fit.shows("help");
+  },
   value: (row) => row.name,
   sig: (row) => row.id,
   render: (row, fit) => [
@@ -573,21 +601,22 @@ function factColumns(panel) {
       id: "help",
       label: "Help",
       cls: "muted wrap",
-      width: 260,
-      drop: 3,
+      width: 240,
+      drop: 4,
       grow: true,
       value: (row) => row.help,
       text: (row) => row.help || " ",
       tip: (row) => row.help,
     },
-    { id: "type", label: "Type", width: 88, drop: 4, value: (row) => row.type },
+    { id: "type", label: "Type", width: 82, drop: 3, value: (row) => row.type },
     {
       id: "value",
       label: "Value",
       num: true,
       cls: "wrap",
       get width() {
-        return panel.spread ? 264 : 126;
+        if (!panel.spread) return 126;
+        return panel.room < ROOMY.spread ? SPREAD_WIDTHS.beside : SPREAD_WIDTHS.most;
       },
       get narrow() {
         return panel.long ? 126 : 112; // the rows of a long table have one line
@@ -624,6 +653,7 @@ class Metrics {
     this.varying = []; // labels of the rows shown that have more than one value
     this.spread = false; // a row shown is a histogram: its value is a count and quantiles
     this.long = false; // the rows shown are more than a table keeps in the page
+    this.longest = 0; // letters of the longest name of the rows shown
     this.prefix = null;
     this.table = null;
     this.detail = new Detail(this);
@@ -658,6 +688,11 @@ class Metrics {
     note.hidden = Boolean(store.error) || this.ctx.node().state === "down";
   }
 
+  /** The room of the table in px. */
+  get room() {
+    return this.table.element.clientWidth;
+  }
+
   #filter() {
     const { prefix } = this;
     for (const chip of this.prefixes.children)
@@ -669,6 +704,7 @@ class Metrics {
     this.varying = this.labelNames.filter((name) => values.has(name) && varies(name));
     this.spread = inGroup.some((row) => row.set);
     this.long = inGroup.length > VIRTUAL_FROM;
+    this.longest = Math.max(0, ...inGroup.map((row) => row.name.length));
     this.#showShared(values);
     this.#chooseColumns(inGroup);
     const zeros = !this.zeroBox.checked;
