@@ -287,6 +287,27 @@ def test_on_a_telephone_a_difference_in_the_instance_stands_under_the_value(brow
         browser.resize(1280, 800)
 
 
+def test_a_narrow_table_of_settings_has_their_defaults(browser, demo, show):
+    browser.resize(768, 900)
+    show(demo, "config", "llama70b-b_worker1")
+    heads = ["Setting", "Value", "Default", "Change"]
+    browser.wait_for(lambda: browser.texts("main .data thead th") == heads)
+
+
+def test_values_of_all_levels_of_a_configuration_stand_below_each_other(browser, demo, show):
+    starts = (
+        "document.querySelectorAll('main .tree details').forEach((one) => { one.open = true });"
+        "return [...new Set([...document.querySelectorAll('main .tree .leaf .value')]"
+        "  .map((one) => Math.round(one.getBoundingClientRect().left)))]"
+    )
+    depth = "return document.querySelectorAll('main .branch .branch .branch .leaf').length"
+    browser.resize(1440, 900)
+    show(demo, "config", "mp-0")
+    browser.wait_for(lambda: browser.script(starts) and browser.script(depth))
+    assert len(browser.script(starts)) == 1
+    assert "[0]" in browser.texts("main .tree summary .key"), "no number beside that of entries"
+
+
 def test_on_a_telephone_the_value_of_a_setting_stands_below_its_name(browser, demo, show):
     below = (
         "const rows = [...document.querySelectorAll('.settings tbody:not(.spacer) tr')];"

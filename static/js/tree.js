@@ -16,6 +16,9 @@ function matches(value, name, word) {
   return Object.entries(value).some(([key, item]) => matches(item, key, word));
 }
 
+/** What an entry is called: items of a list have their places in brackets. */
+const nameIn = (value, key) => (Array.isArray(value) ? `[${key}]` : key);
+
 function leaf(name, text, kind = "") {
   const key = name !== "" ? h("span", { class: "key" }, name) : null;
   return h("div", { class: "leaf" }, key, h("span", { class: `value ${kind}`.trim() }, text));
@@ -28,7 +31,7 @@ export function tree(value, name = "", needle = "", depth = 0) {
   const flat = Array.isArray(value) && value.length <= FLAT && !value.some(isBranch);
   if (flat && value.length) return leaf(name, `[${value.map(scalar).join(", ")}]`);
   const entries = Object.entries(value);
-  if (name !== "" && !entries.length) return leaf(name, "empty", "null");
+  if (name !== "" && !entries.length) return leaf(name, "empty", "none");
   const whole = word && String(name).toLowerCase().includes(word);
   const children = () => {
     const found = entries.filter(([key, item]) => whole || matches(item, key, word));
@@ -36,7 +39,7 @@ export function tree(value, name = "", needle = "", depth = 0) {
     const more = found.length - shown.length;
     const note = `and ${plain(more)} more: search for them, or see the raw response`;
     return [
-      shown.map(([key, item]) => tree(item, key, whole ? "" : needle, depth + 1)),
+      shown.map(([key, item]) => tree(item, nameIn(value, key), whole ? "" : needle, depth + 1)),
       more > 0 ? h("p", { class: "muted" }, note) : null,
     ];
   };

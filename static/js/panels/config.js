@@ -33,30 +33,7 @@ export const show = (value) =>
         ? String(value)
         : JSON.stringify(value);
 
-/**
- * Names of settings that the node wrote with a decimal point or as Infinity: JavaScript cannot tell
- * 5.0 from 5.
- */
-function decimals(raw) {
-  return new Set(
-    [...raw.matchAll(/"([^"\\]+)":\s*(?:-?\d+(?:\.\d+|[eE])|-?Infinity|NaN)/g)].map(
-      (match) => match[1],
-    ),
-  );
-}
-
-const typeOf = (row) =>
-  row.value === null
-    ? "null"
-    : Array.isArray(row.value)
-      ? "list"
-      : typeof row.value === "number"
-        ? row.decimal || !Number.isInteger(row.value)
-          ? "number"
-          : "integer"
-        : typeof row.value === "object"
-          ? "object"
-          : typeof row.value;
+const ROOMY = 1080; // px of the table from which values have more room
 const DIFFERS = "◆ Differs within the instance:"; // where the column of the instance has no room
 const MOST_SIBLINGS = 16; // nodes of the instance that are compared
 const LEAST_SEARCHED = 8; // entries from which a tree has a search
@@ -147,9 +124,13 @@ function columns(panel) {
   const value = {
     id: "value",
     label: "Value",
-    width: 232,
+    get width() {
+      return panel.table.element.clientWidth < ROOMY ? 206 : 264;
+    },
     narrow: 96,
-    growNarrow: true,
+    get grow() {
+      return !panel.table.fit.shows("about");
+    },
     cls: "mono",
     value: (row) => (typeof row.value === "number" ? row.value : show(row.value)),
     search: (row) => show(row.value),
@@ -204,7 +185,7 @@ function factColumns(panel) {
     {
       id: "about",
       label: "What it does",
-      width: 364,
+      width: 270,
       grow: true,
       drop: 4,
       cls: "muted wrap",
@@ -212,7 +193,6 @@ function factColumns(panel) {
       value: (row) => row.about.help,
       tip: (row) => row.about.help,
     },
-    { id: "type", label: "Type", width: 76, drop: 6, value: typeOf },
     {
       id: "default",
       label: "Default",
@@ -396,7 +376,7 @@ class Settings {
       ctx,
       load: async () => {
         const [{ data, raw }, events] = await Promise.all([ctx.json("/conf"), this.#events()]);
-        return { data: { settings: data, raw, events }, raw };
+        return { data: { settings: data, events }, raw };
       },
       render: (data, body) => this.#render(data, body),
     });
@@ -467,13 +447,11 @@ class Settings {
     }
   }
 
-  #render({ settings, raw, events }, body) {
-    const decimal = decimals(raw);
+  #render({ settings, events }, body) {
     const before = new Map(this.rows.map((row) => [row.name, row.differs]));
     this.rows = Object.entries(settings).map(([name, value]) => ({
       name,
       value,
-      decimal: decimal.has(name),
       differs: before.get(name) || "",
       about: aboutSetting(name),
       changed: DEFAULTS.has(name) && show(DEFAULTS.get(name)) !== show(value),

@@ -156,7 +156,7 @@ const TOPICS = {
     ["chunk_statistics_auto_exit_timeout_hours", "Hours after which counting ends; 0: never."],
     [
       "chunk_statistics_auto_exit_target_unique_chunks",
-      "Number of unique chunks at which counting ends; 0: none.",
+      "Number of unique chunks at which counting ends; 0: never.",
     ],
     ["enable_kv_events", "Publish events when KV is stored or removed."],
     ["runtime_plugin_locations", "Programs started along with this process."],
