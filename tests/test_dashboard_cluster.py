@@ -1000,6 +1000,37 @@ def test_cache_operations_wait_for_the_first_poll(show, server, story):
     browser.wait_for(lambda: poll(browser) or browser.has("main .op-fields"))
 
 
+def test_an_operation_without_a_server_to_send_it_to_says_why(show, server, story):
+    coordinator = next(one for one in story.nodes if one["kind"] == "coordinator")
+    coordinator["state"] = "down"
+    browser = show(server, "/#/many?tab=cache", "main .server-boxes")
+    assert browser.text("main .server-boxes .check .state.down") == "■ down"
+    run, why = "main .actions button.primary", "#operation-missing"
+    assert browser.property(run, "disabled")
+    assert browser.text(why) == "No node is reachable."
+    coordinator["state"] = "up"
+    browser.wait_for(lambda: poll(browser) or browser.text(why) == "Select at least one server.")
+    browser.click("main .server-boxes input")
+    browser.wait_for(lambda: not browser.property(run, "disabled"))
+    assert browser.text(why) == ""
+    story.trusted = False
+    browser.script("return (await import('/static/js/server.js')).loadSession()")
+    browser.wait_for(lambda: browser.property(run, "disabled"))
+    browser.click("main .tabs a:last-child")
+    browser.wait_for(lambda: browser.has("#rollout-missing"))
+    assert browser.text("#rollout-missing") == ""  # the line above says what is missing
+
+
+def test_settings_are_compared_when_nodes_are_selected(show, server):
+    browser = show(server, "/#/compare?nodes=mp-0", "[aria-label='Settings that differ']")
+    card = "[aria-label='Settings that differ'] "
+    assert browser.text(card + ".panel-head > p") == "Select at least two nodes above"
+    assert browser.property(card + "button", "disabled")
+    browser.goto(server.url + "/#/compare?nodes=mp-0,mp-1")
+    browser.wait_for(lambda: browser.text(card + ".panel-head > p").startswith("between"))
+    browser.wait_for(lambda: not browser.property(card + "button", "disabled"))
+
+
 def test_recent_events_are_the_newest_whatever_they_are(show, server, story):
     for ago in range(30, 40):
         story.event(ago * 60, "restart", "w%d restarted" % ago, node="w%d" % ago)
@@ -2716,3 +2747,16 @@ def test_the_shell_is_painted_without_any_script(show, server):
 
 def test_the_story_is_json_that_a_frontend_could_send(story):
     assert json.loads(json.dumps(story.status()))["counts"]["total"] == 15
+
+
+@pytest.mark.parametrize("key", ["mp-0", SICK])
+def test_events_that_could_not_be_loaded_are_told_so_on_every_node(show, server, story, key):
+    story.alerts = [one for one in story.alerts if one["node"] != "mp-0"]
+    show(server)
+    server_events = server.url + "/api/events*"
+    browser = show(server, "/#/node/%s/metrics" % key, "main h1")
+    browser.devtools("Network.enable")
+    browser.devtools("Network.setBlockedURLs", urls=[server_events])
+    browser.script("location.hash = arguments[0]", "#/node/%s/overview" % key)
+    said = "Not loaded: the frontend server does not respond."
+    browser.wait_for(lambda: browser.text("main .event-card .all-well") == said)

@@ -259,3 +259,54 @@ def test_failed_nodes_are_listed_alone_and_on_a_telephone_below_their_names(brow
     browser.wait_for(lambda: browser.has("main .result-below"))
     assert "connection refused" in browser.text(name)
     assert not any("Result" in one for one in browser.texts("main .data thead .sort"))
+
+
+DISABLED = (
+    "return [...document.querySelectorAll('main button')]"
+    ".filter((one) => one.checkVisibility() && one.disabled)"
+    ".map((one) => one.getAttribute('aria-label') || one.textContent.trim())"
+)
+TITLES = (
+    "return [...document.querySelectorAll('main button:disabled')]"
+    ".filter((one) => one.checkVisibility()).map((one) => one.title)"
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "shown", "needing"),
+    [
+        ("#/", "main .alerts .drop", ["Refresh", "Debug bundle"]),
+        ("#/compare?nodes=%s,mp-0" % WORKER, "main table .isolate", ["Compare settings"]),
+        ("#/nodes", "main .data button.danger", ["Add a node", "Add a frontend"]),
+        ("#/many?tab=cache", "main .actions button.primary", ["Run"]),
+        ("#/node/%s/requests" % WORKER, "main form.request", ["Refresh", "Send"]),
+    ],
+)
+def test_what_needs_a_server_that_is_away_is_disabled_and_comes_back(
+    browser, server, place, shown, needing
+):
+    browser.goto("about:blank")
+    browser.goto(server.url + "/" + place)
+    browser.wait_for(lambda: browser.has(shown))
+    browser.wait_for(lambda: not set(needing) & set(browser.script(DISABLED)))
+    browser.script(
+        "[...document.querySelectorAll('main button')]"
+        ".find((one) => [one.getAttribute('aria-label'), one.textContent.trim()]"
+        ".includes(arguments[0])).focus()",
+        needing[-1],
+    )
+    browser.offline(True)
+    try:
+        browser.wait_for(lambda: set(needing) <= set(browser.script(DISABLED)))
+        assert {title.split(":")[0] for title in browser.script(TITLES)} == {"No connection"}
+        if place == "#/":
+            assert any(name.startswith("Silence") for name in browser.script(DISABLED))
+            assert "CSV" not in browser.script(DISABLED)  # of what is loaded
+    finally:
+        browser.offline(False)
+    browser.wait_for(lambda: not set(needing) & set(browser.script(DISABLED)))
+    focus = (
+        "const one = document.activeElement;"
+        "return one.getAttribute('aria-label') || one.textContent.trim()"
+    )
+    browser.wait_for(lambda: browser.script(focus) == needing[-1])

@@ -182,11 +182,29 @@ export function button(
   );
 }
 
-/**
- * A control that needs trust, and a node (`node()`) that is not down when it sends to one:
- * disabled with the reason without.
- */
-export function guarded(control, signal, node = null) {
+/** Why nothing can be asked while the server is away; the banner says it, too. */
+export const noConnection = () => `No connection: ${store.error}.`;
+
+let unfocused = null; // the control that had the focus when it was disabled
+
+/** Disable a control, or enable it, with the focus that it had unless that is elsewhere now. */
+function setDisabled(control, disabled) {
+  if (disabled && document.activeElement === control) unfocused = control;
+  control.disabled = disabled;
+  if (disabled || unfocused !== control) return;
+  unfocused = null;
+  if (document.activeElement === document.body) control.focus({ preventScroll: true });
+}
+
+/** Disable a control while its form is not ready for it, whatever else may be in the way. */
+export function setOff(control, isOff) {
+  control.dataset.off = isOff ? "1" : "";
+  const { refused, busy } = control.dataset;
+  setDisabled(control, isOff || refused === "1" || busy === "1");
+}
+
+/** A control that needs the server: disabled with the reason while that, or `reason()`, is so. */
+export function online(control, signal, reason = () => "") {
   const title = control.title;
   let seen = false;
   let end = null;
@@ -197,20 +215,26 @@ export function guarded(control, signal, node = null) {
       return;
     }
     seen = seen || control.isConnected;
-    const why = !trusted()
-      ? "Read-only. To make changes, enter the access token."
-      : node && node() && node().state === "down"
-        ? "The node is down: nothing can be sent to it"
-        : "";
+    const why = store.error ? noConnection() : reason();
     control.dataset.refused = why ? "1" : "";
     if (control.dataset.busy !== "1")
-      control.disabled = Boolean(why) || control.dataset.off === "1";
+      setDisabled(control, Boolean(why) || control.dataset.off === "1");
     control.title = why || title;
   }
   apply();
   end = subscribe(apply, signal);
   return control;
 }
+
+export const LOCKED = "Read-only. To make changes, enter the access token.";
+
+/** The same for one that needs trust, too, and a node (`node()`) that is not down. */
+export const guarded = (control, signal, node = null) =>
+  online(control, signal, () => {
+    if (!trusted()) return LOCKED;
+    const isDown = node && node() && node().state === "down";
+    return isDown ? "The node is down: nothing can be sent to it" : "";
+  });
 
 /** A line that stands where changes are made, while that needs the token: why, and the way in. */
 export function lockNote(signal) {
@@ -219,7 +243,7 @@ export function lockNote(signal) {
     "p",
     { class: "note lock-note" },
     icon("lock"),
-    h("span", {}, "Read-only. To make changes, enter the access token."),
+    h("span", {}, LOCKED),
     h("button", { type: "button", class: "small", onclick: unlock }, "Enable editing"),
   );
   const apply = () => {
@@ -232,9 +256,8 @@ export function lockNote(signal) {
 
 /** Run something with the button disabled, and say how it ended; it keeps the focus if it can. */
 export async function working(control, work) {
-  const focused = document.activeElement === control;
   control.dataset.busy = "1";
-  control.disabled = true;
+  setDisabled(control, true);
   try {
     return await work();
   } catch (error) {
@@ -242,8 +265,7 @@ export async function working(control, work) {
     return undefined;
   } finally {
     control.dataset.busy = "";
-    control.disabled = control.dataset.refused === "1" || control.dataset.off === "1";
-    if (focused && document.activeElement === document.body) control.focus({ preventScroll: true });
+    setDisabled(control, control.dataset.refused === "1" || control.dataset.off === "1");
   }
 }
 

@@ -1,7 +1,7 @@
 // The frame of a node's panel: its title and one menu, and what it says while it loads or when it
 // fails.
 
-import { copy, menuButton } from "./controls.js";
+import { copy, menuButton, noConnection } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
 import { curl, frontendsOf, store } from "./server.js";
 import { kindName } from "./words.js";
@@ -10,7 +10,13 @@ import { kindName } from "./words.js";
 function menuOf(frame) {
   const { path, ctx, curlOptions, entries } = frame.options;
   const first = [
-    frame.options.load && { label: "Refresh", image: "refresh", act: frame.again },
+    frame.options.load && {
+      label: "Refresh",
+      image: "refresh",
+      act: frame.again,
+      disabled: Boolean(store.error),
+      title: store.error ? noConnection() : null,
+    },
     ...(entries ? entries() : []),
   ].filter(Boolean);
   const second = [

@@ -1,7 +1,17 @@
 // What can be done to a node's cache. Each action says in one line what it does; what cannot be
 // taken back asks first.
 
-import { button, facts, field, guarded, nodeLink, searchBox, toast, working } from "../controls.js";
+import {
+  button,
+  facts,
+  field,
+  guarded,
+  nodeLink,
+  online,
+  searchBox,
+  toast,
+  working,
+} from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { append, breakable, breakableCall, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
@@ -98,6 +108,12 @@ function said(answer) {
 }
 
 const AFTER = "Requests compute those tokens again. This cannot be undone.";
+
+/** Where more can be done, through a server that speaks for others. */
+function operationsNote(what) {
+  const more = h("a", { href: "#/many?tab=cache" }, "Cache operations");
+  return h("p", { class: "note" }, `${what} a prompt’s KV: `, more, ".");
+}
 
 /** A panel of actions that shows nothing of the node itself. */
 function actions(ctx, title, path, method, ...operations) {
@@ -493,7 +509,7 @@ function slotCheck(ctx) {
   const size = h("input", { name: "size", type: "number", min: 1, value: 16 });
   const layers = h("input", { type: "checkbox" });
   const out = h("pre", { class: "block", hidden: true, tabindex: "0", "aria-label": "Checksums" });
-  const go = h("button", { type: "submit", class: "small" }, "Compute");
+  const go = online(h("button", { type: "submit", class: "small" }, "Compute"), ctx.signal);
   const form = h(
     "form",
     { class: "slot-form", novalidate: true },
@@ -504,14 +520,15 @@ function slotCheck(ctx) {
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    go.disabled = true;
     out.hidden = false;
-    try {
-      setText(out, (await ctx.json(checkPath(slots.value, size.value, layers.checked))).raw);
-    } catch (error) {
-      if (error.name !== "AbortError") setText(out, explain(error, ctx.node()));
-    }
-    go.disabled = false;
+    const path = checkPath(slots.value, size.value, layers.checked);
+    await working(go, async () => {
+      try {
+        setText(out, (await ctx.json(path)).raw);
+      } catch (error) {
+        if (error.name !== "AbortError") setText(out, explain(error, ctx.node()));
+      }
+    });
   });
   return h(
     "details",
@@ -538,6 +555,10 @@ function mountScheduler(root, ctx) {
     chunkStatistics(ctx),
     h("div", {}, lookup(ctx), resetMetrics(ctx)),
   );
+  const anyway = () => {
+    root.replaceChildren();
+    mountEngine(root, ctx);
+  };
   const where = h(
     "section",
     { class: "panel", "aria-label": "Cache engine" },
@@ -548,14 +569,7 @@ function mountScheduler(root, ctx) {
       h(
         "div",
         { class: "panel-tools" },
-        button(
-          "Query anyway",
-          () => {
-            root.replaceChildren();
-            mountEngine(root, ctx);
-          },
-          { kind: "small" },
-        ),
+        online(button("Query anyway", anyway, { kind: "small" }), ctx.signal),
       ),
     ),
     h(
@@ -799,9 +813,8 @@ function mountCoordinator(root, ctx) {
       );
     },
   });
-  const more = h("a", { href: "#/many?tab=cache" }, "Cache operations");
   root.append(
-    h("p", { class: "note" }, "Look up, pin, prefetch or delete a prompt’s KV: ", more, "."),
+    operationsNote("Look up, pin, prefetch or delete"),
     quotas(
       ctx,
       (data) =>
@@ -961,12 +974,5 @@ function mountController(root, ctx) {
           : h("p", { class: "muted" }, "No instance has registered yet."),
       ),
   });
-  root.append(
-    frame.element,
-    h("p", { class: "quiet-line" }, [
-      "Lookup, pin, move and compress are under ",
-      h("a", { href: "#/many?tab=cache" }, "Cache operations"),
-      ".",
-    ]),
-  );
+  root.append(operationsNote("Find, pin, move or compress"), frame.element);
 }

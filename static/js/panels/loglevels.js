@@ -1,6 +1,6 @@
 // Loggers with their own and their effective level; setting one, or all that begin alike.
 
-import { button, guarded, searchBox, toast, working } from "../controls.js";
+import { button, guarded, searchBox, setOff, toast, working } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -122,8 +122,7 @@ function levelBox(panel, row) {
     name: `Set the level of ${row.name}`,
   });
   box.addEventListener("change", () => {
-    set.dataset.off = box.value === row.level ? "1" : "";
-    set.disabled = set.dataset.off === "1" || set.dataset.refused === "1";
+    setOff(set, box.value === row.level);
   });
   guarded(box, ctx.signal, ctx.node);
   set.dataset.off = "1";

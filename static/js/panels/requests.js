@@ -1,6 +1,6 @@
 // A small console: any request to the node, its answer, time and size.
 
-import { button, copy, field } from "../controls.js";
+import { button, copy, field, LOCKED, online, setOff, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, format } from "../format.js";
@@ -219,7 +219,7 @@ class Console {
     this.output = h("pre", { class: "block", tabindex: "0", hidden: true, "aria-label": label });
     this.log = h("ul", { class: "sent" });
     this.sent = h("div", { hidden: true }, h("h3", {}, "Sent"), this.log);
-    this.sendButton = button("Send", null, { kind: "primary" });
+    this.sendButton = online(button("Send", null, { kind: "primary" }), ctx.signal);
     this.sendButton.type = "submit";
     this.#build();
     this.path.addEventListener("input", (event) => this.#follow(event));
@@ -293,8 +293,8 @@ class Console {
   #lock() {
     const locked = !this.bodiless && !trusted();
     const { sendButton, status } = this;
-    sendButton.disabled = locked || sendButton.dataset.busy === "1";
-    sendButton.title = locked ? "Read-only. To make changes, enter the access token." : "";
+    setOff(sendButton, locked);
+    if (sendButton.dataset.refused !== "1") sendButton.title = locked ? LOCKED : "";
     if (locked) setText(status, `Only GET, HEAD and OPTIONS: ${whyNot()}`);
     else if (status.textContent.startsWith("Only GET")) setText(status, "");
   }
@@ -303,8 +303,10 @@ class Console {
     const where = this.path.value.startsWith("/") ? this.path.value : "/" + this.path.value;
     if (this.sendButton.disabled) return;
     if (!(await isSure(this.method.value, where, this.ctx.node()))) return;
-    this.sendButton.dataset.busy = "1";
-    this.#lock();
+    await working(this.sendButton, () => this.#send(where));
+  }
+
+  async #send(where) {
     this.status.className = "result";
     setText(this.status, "Waiting …");
     const time = clock(Date.now() / 1000);
@@ -317,9 +319,6 @@ class Console {
       this.status.className = "result state down";
       setText(this.status, `■ ${error.message}`);
       this.#remember(`${time}  ${error.message}`, where);
-    } finally {
-      this.sendButton.dataset.busy = "";
-      this.#lock();
     }
   }
 

@@ -1,6 +1,6 @@
 // Running a Python file inside the node's process: the node decides whether it lets us.
 
-import { button, field, guarded, nodeLink, working } from "../controls.js";
+import { button, field, guarded, nodeLink, setOff, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { format } from "../format.js";
@@ -106,8 +106,7 @@ async function tellAllowed(ctx, line, run) {
     const { run_script_api_enabled: on, script_allowed_imports: imports } =
       kind === "mp" ? data.mp || {} : data;
     if (on === undefined) return;
-    run.dataset.off = on ? "" : "1";
-    run.disabled = run.disabled || !on;
+    setOff(run, !on);
     const href = `${nodeLink(ctx.node(), "config")}?q=run_script_api_enabled`;
     const config = h("a", { href }, "Config");
     replace(

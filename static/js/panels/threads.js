@@ -1,6 +1,6 @@
 // Periodic threads first, what is overdue on top; then stacks, equal ones together.
 
-import { button, empty, searchBox } from "../controls.js";
+import { button, empty, online, searchBox, working } from "../controls.js";
 import { breakable, breakableCall, h, replace, setText, whole } from "../dom.js";
 import { clock, duration, format, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -186,9 +186,16 @@ class Stacks {
       this.needle = text.toLowerCase();
       return this.#draw();
     });
-    this.again = button("Sample again and show stuck threads", () => this.#sample(), {
-      kind: "small",
-    });
+    this.again = online(
+      button(
+        "Sample again and show stuck threads",
+        () => working(this.again, () => this.#sample()),
+        {
+          kind: "small",
+        },
+      ),
+      ctx.signal,
+    );
     this.all = button("Show all", () => this.#showAll(), { kind: "small" });
     this.all.hidden = true;
     this.frame = panelFrame({
@@ -219,7 +226,6 @@ class Stacks {
 
   async #sample() {
     if (!this.first) return;
-    this.again.disabled = true;
     try {
       const next = parseThreads(await this.ctx.text("/threads"));
       const before = new Map(this.first.threads.map((one) => [one.ident, one.stack]));
@@ -229,8 +235,6 @@ class Stacks {
       this.#draw();
     } catch (error) {
       setText(this.count, error.message);
-    } finally {
-      this.again.disabled = false;
     }
   }
 

@@ -9,6 +9,7 @@ import {
   linked,
   menuButton,
   nodeLink,
+  online,
   opened,
   toast,
   unknownText,
@@ -470,7 +471,12 @@ function silenceMenu(line) {
         ]
       : [{ label: "Enable editing to silence alerts", image: "lock", act: unlock }];
   const face = [icon("mute"), h("span", {}, "Silence")];
-  return menuButton(face, items, { kind: "little drop", label: `Silence: ${sentenceOf(line)}` });
+  const menu = menuButton(face, items, {
+    kind: "little drop",
+    label: `Silence: ${sentenceOf(line)}`,
+  });
+  online(menu.firstChild);
+  return menu;
 }
 
 // ---- the cards ----

@@ -8,6 +8,7 @@ import {
   kindText,
   nodeLink,
   searchBox,
+  setOff,
   stateMark,
   toast,
   working,
@@ -546,8 +547,7 @@ class BulkActions {
     if (this.action === "setting") this.change.update(nodes);
     const ready = this.current.ready();
     const isOpen = nodes.length && ready && !this.running && !this.#isApplied(nodes, ready);
-    this.go.dataset.off = isOpen ? "" : "1";
-    if (this.go.dataset.refused !== "1") this.go.disabled = this.go.dataset.off === "1";
+    setOff(this.go, !isOpen);
     setText(this.go, nodes.length ? `Apply to ${plural(nodes.length, "node")}` : "Apply");
     this.requests.hidden = !ready || !nodes.length;
     setText(this.preview, ready ? this.#previewText(nodes) : "");

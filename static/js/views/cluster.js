@@ -9,6 +9,7 @@ import {
   empty,
   guarded,
   noNodes,
+  online,
   opened,
   searchBox,
   working,
@@ -97,6 +98,7 @@ class Head {
     const again = () => working(this.again, () => refreshNow());
     this.again = button("", again, { kind: "bare little", image: "refresh", title: "Refresh" });
     this.again.setAttribute("aria-label", "Refresh");
+    online(this.again, signal);
     const bundle = button("Debug bundle", downloadBundle, {
       kind: "bare little",
       image: "download",

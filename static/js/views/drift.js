@@ -1,6 +1,6 @@
 // The settings that differ between nodes, without those that differ by nature.
 
-import { button, empty, whyNone } from "../controls.js";
+import { button, empty, online, setOff, whyNone } from "../controls.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
@@ -78,7 +78,11 @@ export class SettingsCard {
     const redraw = () => this.#draw();
     this.equal = h("input", { type: "checkbox", onchange: redraw });
     this.identity = h("input", { type: "checkbox", onchange: redraw });
-    this.button = button("Compare settings", () => this.compare(), { kind: "small" });
+    this.button = online(
+      button("Compare settings", () => this.compare(), { kind: "small" }),
+      signal,
+    );
+    this.about = h("p", { class: "muted" });
     this.element = h(
       "section",
       { class: "panel", "aria-label": "Settings that differ" },
@@ -86,7 +90,7 @@ export class SettingsCard {
         "header",
         { class: "panel-head" },
         h("h2", {}, "Settings that differ"),
-        h("p", { class: "muted" }, "between the nodes selected above"),
+        this.about,
         h(
           "div",
           { class: "panel-tools" },
@@ -98,7 +102,15 @@ export class SettingsCard {
       this.note,
       this.box,
     );
+    this.#ready();
     signal.addEventListener("abort", () => this.#stop());
+  }
+
+  /** What can be compared now; `isBusy` while it is. */
+  #ready(isBusy = false) {
+    const isNone = this.keys.length < 2;
+    setText(this.about, isNone ? "Select at least two nodes above" : "between the selected nodes");
+    setOff(this.button, isNone || isBusy);
   }
 
   #stop() {
@@ -111,6 +123,7 @@ export class SettingsCard {
     if (keys.join() === this.keys.join()) return;
     this.keys = keys;
     this.isWhole = false;
+    this.#ready();
     clearTimeout(this.timer);
     if (keys.length < 2 || keys.length > UNASKED) return;
     this.timer = setTimeout(() => this.compare(), PAUSE);
@@ -128,7 +141,7 @@ export class SettingsCard {
     if (this.abort) this.abort.abort();
     this.isWaiting = nodes.length < 2;
     if (this.isWaiting) {
-      this.button.disabled = false;
+      this.#ready();
       this.found = null;
       setText(this.note, "");
       const needs = "Select at least two reachable nodes that have settings.";
@@ -137,7 +150,7 @@ export class SettingsCard {
     }
     this.abort = new AbortController();
     const { signal } = this.abort;
-    this.button.disabled = true;
+    this.#ready(true);
     const found = { configs: [], mute: [] };
     await each(
       nodes,
@@ -152,7 +165,7 @@ export class SettingsCard {
       8,
     );
     if (signal.aborted) return;
-    this.button.disabled = false;
+    this.#ready();
     this.found = found;
     this.#draw();
   }

@@ -2,7 +2,7 @@
 
 import { bounds, onRange, timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
-import { button, copy, searchBox } from "../controls.js";
+import { button, copy, online, searchBox } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, fullTime, plural, spanText } from "../format.js";
 import { store } from "../server.js";
@@ -41,7 +41,10 @@ class EventsView {
     this.only = button("", () => this.#choose({ node: "" }), { kind: "little" });
     this.search = searchBox("Filter events", (text) => this.#find(text));
     this.list = h("ul", { class: "events long" });
-    this.older = button("Show older events", () => this.#load(true), {});
+    this.older = online(
+      button("Show older events", () => this.#load(true), {}),
+      signal,
+    );
     this.older.hidden = true;
     this.note = h("p", { class: "panel-line", role: "status" });
     this.body = h(

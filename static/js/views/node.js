@@ -2,7 +2,16 @@
 // a page too.
 
 import { timeRange } from "../address.js";
-import { button, empty, linked, lockNote, nodeLink, nodeOf, setState } from "../controls.js";
+import {
+  button,
+  empty,
+  linked,
+  lockNote,
+  nodeLink,
+  nodeOf,
+  online,
+  setState,
+} from "../controls.js";
 import { h, needStyle, replace, setText } from "../dom.js";
 import { addressText, clock, fullTime, middle, plural, when } from "../format.js";
 import {
@@ -261,6 +270,7 @@ class NodePage {
       kind: "small",
       title: "Refresh",
     });
+    online(this.again, signal);
     this.#build(root, signal);
     signal.addEventListener("abort", () => this.#leave());
   }
@@ -272,7 +282,7 @@ class NodePage {
     this.line = h("span", { class: "muted about-line" });
     this.trouble = h("div", { role: "status" });
     this.past = h("p", { class: "note past-note", role: "status", hidden: true });
-    this.unasked = this.#unaskedNote();
+    this.unasked = this.#unaskedNote(signal);
     this.locked = h("div", { hidden: true }, lockNote(signal));
     this.place = h("div");
     replace(
@@ -288,12 +298,14 @@ class NodePage {
   }
 
   /** That panels show nothing of a node that is down: said once, with one button for them all. */
-  #unaskedNote() {
+  #unaskedNote(signal) {
     const text = "Panels are not loaded while the node is down.";
     const all = button("Query anyway", () => this.show(this.panelName, { anyway: true }), {
       kind: "small",
     });
-    return h("div", { class: "note unasked", role: "status", hidden: true }, h("p", {}, text), all);
+    const note = h("div", { class: "note unasked", role: "status", hidden: true });
+    note.append(h("p", {}, text), online(all, signal));
+    return note;
   }
 
   #leave() {

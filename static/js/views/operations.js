@@ -1,11 +1,22 @@
 // Cache operations through a coordinator, a controller or MP servers: a dry run shows what is
 // affected, then the operation runs, with a result for each server.
 
-import { button, empty, field, guarded, nodeLink, toast, whyNone, working } from "../controls.js";
+import {
+  button,
+  empty,
+  field,
+  guarded,
+  nodeLink,
+  setOff,
+  stateMark,
+  toast,
+  whyNone,
+  working,
+} from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
-import { each, getJson, nodePath, sendJson, store } from "../server.js";
+import { each, getJson, nodePath, sendJson, store, trusted } from "../server.js";
 import { KINDS } from "../words.js";
 import { errorText, goOn, inWords, resultCell } from "./bulk.js";
 
@@ -105,7 +116,7 @@ const LOOKUP = {
 };
 const FIND = {
   label: "Find which instance holds a prompt",
-  help: "Asks which instance holds the longest prefix of the prompt, and where.",
+  help: "Finds which instance holds the longest prefix of the prompt, and where.",
   fields: ["tokens"],
   reads: true,
   request: (f) => ["POST", "/lookup", { tokens: readNumbers(f.tokens) }],
@@ -125,28 +136,28 @@ const OPERATIONS = {
     lookup: LOOKUP,
     pin: {
       label: "Pin a prompt",
-      help: "Its chunks are not evicted until they are unpinned.",
+      help: "Keeps the prompt’s chunks from being evicted until they are unpinned.",
       fields: PROMPT,
       dry: LOOKUP,
       request: (f) => ["POST", "/cache/pins", prompt(f)],
     },
     unpin: {
       label: "Unpin a prompt",
-      help: "Its chunks may be evicted again.",
+      help: "Lets the prompt’s chunks be evicted again.",
       fields: PROMPT,
       dry: LOOKUP,
       request: (f) => ["DELETE", "/cache/pins", prompt(f)],
     },
     prefetch: {
       label: "Prefetch a prompt",
-      help: "Loads its chunks from L2 into the L1 of one MP server.",
+      help: "Loads the prompt’s chunks from L2 into the L1 of one MP server.",
       fields: [...PROMPT, "instance"],
       dry: LOOKUP,
       request: (f) => ["POST", "/cache/prefetches", { ...prompt(f), instance_id: f.instance }],
     },
     delete: {
       label: "Delete a prompt’s KV",
-      help: "Deletes its chunks on one MP server. Requests compute those tokens again.",
+      help: "Deletes the prompt’s chunks on one MP server. Requests compute those tokens again.",
       fields: [...PROMPT, "instance", "tier"],
       dry: LOOKUP,
       danger: true,
@@ -161,14 +172,14 @@ const OPERATIONS = {
     lookup: FIND,
     instance: {
       label: "Find the instance at an address",
-      help: "Which instance runs at this IP address.",
+      help: "Finds which instance runs at this IP address.",
       fields: ["ip"],
       reads: true,
       request: (f) => ["POST", "/query_instance", { event_id: "dashboard", ip: f.ip }],
     },
     workers: {
-      label: "Query workers",
-      help: "Addresses and last heartbeats of an instance’s workers.",
+      label: "Find the workers of an instance",
+      help: "Shows the addresses and last heartbeats of an instance’s workers.",
       fields: ["instance", "workers"],
       reads: true,
       request: (f) => [
@@ -179,14 +190,14 @@ const OPERATIONS = {
     },
     pin: {
       label: "Pin a prompt",
-      help: "The KV of the prompt stays at that location until it is cleared.",
+      help: "Keeps the KV of the prompt at that location until it is cleared.",
       fields: ["tokens", "instance", "location"],
       dry: FIND,
       request: (f) => ["POST", "/pin", spot(f)],
     },
     move: {
       label: "Move or copy a prompt’s KV",
-      help: "From one instance and location to another.",
+      help: "Moves or copies the KV of the prompt from one instance and location to another.",
       fields: ["tokens", "instance", "location", "toInstance", "toLocation", "copy"],
       dry: FIND,
       danger: true,
@@ -207,7 +218,7 @@ const OPERATIONS = {
   mp: {
     checksums: {
       label: "Compute checksums",
-      help: "Checksums of an engine’s KV blocks, to compare what servers hold. Changes nothing.",
+      help: "Computes checksums of an engine’s KV blocks, to compare what servers hold.",
       fields: ["blocks", "chunk", "engine"],
       reads: true,
       request: (f) => [
@@ -222,7 +233,7 @@ const OPERATIONS = {
     },
     prefetch: {
       label: "Prefetch a prompt",
-      help: "Loads its chunks from L2 into L1.",
+      help: "Loads the prompt’s chunks from L2 into L1.",
       fields: PROMPT,
       request: (f) => ["POST", "/cache/prefetches", prompt(f)],
     },
@@ -329,7 +340,10 @@ export class CacheOperations {
     const { unknown } = status.counts; // of nodes whose kind may not be known yet
     const members = servers.map((node) => node.key + node.state);
     const sig = [...kinds, "", ...members, kinds.length ? "" : [unknown, store.error]].join();
-    if (sig === this.kinds) return;
+    if (sig === this.kinds) {
+      if (this.kind) this.#sayMissing();
+      return;
+    }
     const first = this.kinds === "";
     this.kinds = sig;
     if (!kinds.length) {
@@ -396,6 +410,9 @@ export class CacheOperations {
       this.#run(this.operation, run),
     );
     const test = dry ? this.#button("Dry run", "", () => this.#run(dry, test, true)) : null;
+    this.runs = [test, run].filter(Boolean);
+    this.missing = h("span", { class: "progress", id: "operation-missing" });
+    for (const one of this.runs) one.setAttribute("aria-describedby", this.missing.id);
     replace(
       this.element,
       h(
@@ -407,11 +424,12 @@ export class CacheOperations {
         h("div", { class: "row-fields op-fields" }, this.#fields()),
         this.problem,
         this.requests,
-        h("div", { class: "actions" }, test, run),
+        h("div", { class: "actions" }, test, run, this.missing),
       ),
       this.table,
     );
     this.#drawPreview();
+    this.#sayMissing();
     this.#drawResults();
     if (this.operation.fields.includes("model")) this.#fillModel();
   }
@@ -451,8 +469,10 @@ export class CacheOperations {
         if (box.checked) this.chosen.add(node.key);
         else this.chosen.delete(node.key);
         this.#drawPreview();
+        this.#sayMissing();
       });
-      return h("label", { class: "check" }, box, node.key);
+      const state = node.state === "up" ? null : stateMark(node.state);
+      return h("label", { class: "check" }, box, node.key, state);
     });
     return h("fieldset", { class: "server-boxes" }, h("legend", {}, SERVERS[this.kind]), boxes);
   }
@@ -498,6 +518,16 @@ export class CacheOperations {
       { id: list },
       [...new Set(values.filter(Boolean))].map((value) => h("option", { value })),
     );
+  }
+
+  /** Nothing runs without a server; why there is none stands beside the button. */
+  #sayMissing() {
+    const servers = this.#servers();
+    const isNone = !servers.some((node) => this.chosen.has(node.key));
+    const canSend = !store.error && trusted(); // else that stands above
+    const why = isNone && canSend ? whyNone(servers, "Select at least one server.") : "";
+    setText(this.missing, why);
+    for (const one of this.runs) setOff(one, isNone);
   }
 
   #values() {
@@ -579,7 +609,6 @@ export class CacheOperations {
     let request;
     try {
       request = this.#request(operation);
-      if (!servers.length) throw new Error("Select at least one server.");
     } catch (error) {
       this.#say(error);
       return;

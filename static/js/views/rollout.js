@@ -3,11 +3,20 @@
 
 import { Chart } from "../chart.js";
 import { isNumber } from "../chartmath.js";
-import { button, empty, field, guarded, nodeLink, whyNone, working } from "../controls.js";
+import { button, empty, field, guarded, nodeLink, setOff, whyNone, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { byName, clock, duration, format, NONE, plain, plural } from "../format.js";
-import { ApiError, each, getJson, instanceName, nodePath, sendJson, store } from "../server.js";
+import {
+  ApiError,
+  each,
+  getJson,
+  instanceName,
+  nodePath,
+  sendJson,
+  store,
+  trusted,
+} from "../server.js";
 import { metricLabel, metricUnit, SETTABLE } from "../words.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
@@ -236,7 +245,8 @@ export class RolloutView {
       ([id, , list, down]) => id + down + list.map((node) => node.key + node.state),
     );
     const why = groups.length ? "" : whyNone(status.nodes, NEEDS);
-    const sig = current ? current.state : `form|${nodes.join()}|${why}`;
+    const can = [why, store.error, trusted()].join();
+    const sig = current ? current.state : `form|${nodes.join()}|${can}`;
     if (sig !== this.drawn) {
       this.drawn = sig;
       if (current) this.#drawRollout();
@@ -363,10 +373,10 @@ export class RolloutView {
     if (!this.form) return;
     const { setting, problem, isReady } = this.change;
     const value = problem ? "Correct the new value." : "Enter the new value.";
-    setText(this.missing, isReady ? "" : setting ? value : "Enter a setting and its new value.");
-    this.go.dataset.off = isReady ? "" : "1";
-    if (this.go.dataset.refused !== "1" && this.go.dataset.busy !== "1")
-      this.go.disabled = !isReady;
+    const missing = setting ? value : "Enter a setting and its new value.";
+    // Why nothing can be sent at all stands above.
+    setText(this.missing, isReady || store.error || !trusted() ? "" : missing);
+    setOff(this.go, !isReady);
   }
 
   /** Say what is wrong beside the field that it concerns until that is changed, and go there. */

@@ -1,6 +1,6 @@
 // The silences of alerts: those that are listed, and one with a comment.
 
-import { button, field, linked, toast } from "../controls.js";
+import { button, field, guarded, linked, toast } from "../controls.js";
 import { formDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { plain, plural, untilText } from "../format.js";
@@ -64,6 +64,7 @@ function silenceItem(line) {
   const ending = button("End silence", () => carefully(unsilence(line)), { kind: "little bare" });
   const said = sentenceOf(line);
   ending.setAttribute("aria-label", `End silence: ${said}`);
+  guarded(ending);
   const more = notes.filter(Boolean).map((note) => ` · ${note}`);
   return h("li", { class: "quiet" }, h("p", {}, "Silenced: ", linked(said), more), ending);
 }
