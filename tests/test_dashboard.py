@@ -224,3 +224,38 @@ def test_on_the_narrowest_screen_no_part_of_a_row_lies_outside_its_table(browser
         assert browser.script(outside % parts) == []
     finally:
         browser.resize(1280, 800)
+
+
+@pytest.mark.parametrize("width", [1440, 768])
+def test_the_banner_of_a_lost_server_is_one_line(browser, demo, width):
+    browser.resize(width, 900)
+    browser.goto(demo.url + "/")
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    browser.offline(True)
+    try:
+        browser.wait_for(lambda: browser.has(".banner button"), 20)
+        middles = browser.script(
+            "return [...document.querySelectorAll('.banner > *')].map((one) => {"
+            "  const { top, bottom } = one.getBoundingClientRect();"
+            "  return Math.round((top + bottom) / 2) })"
+        )
+        assert max(middles) - min(middles) <= 2, middles
+        assert browser.box(".banner")[3] < 50
+    finally:
+        browser.offline(False)
+    browser.resize(1440, 900)
+
+
+def test_a_token_is_not_called_wrong_while_the_server_is_away(browser, start, node):
+    front = start("--node", "w0=" + node.address, "--trust", "token")
+    browser.goto(url(front, "#/"))
+    browser.wait_for(lambda: browser.text("header .lock") == "Read-only")
+    browser.click("header .lock")
+    browser.type("dialog input[name=token]", TOKEN)
+    browser.offline(True)
+    try:
+        browser.wait_for(lambda: "No connection" in browser.text(".banner"), 20)
+        browser.press("Enter")
+        browser.wait_for(lambda: browser.text("dialog .field-error").startswith("No connection:"))
+    finally:
+        browser.offline(False)

@@ -18,6 +18,7 @@ import {
   field,
   fitted,
   nodeLink,
+  noConnection,
   opened,
   outlierTag,
   stateMark,
@@ -486,6 +487,7 @@ function tokenField() {
 }
 
 let refusal = null; // the note about a token that was not accepted
+const REFUSED = "This token was not accepted.";
 let isTrying = false; // a token was entered: what the server says stands in the dialog
 
 async function tryToken(form) {
@@ -499,7 +501,7 @@ async function tryToken(form) {
     setToken("");
     await loadSession();
     if (!trusted())
-      throw Object.assign(new Error("This token was not accepted."), { field: "token" });
+      throw Object.assign(new Error(store.error ? noConnection() : REFUSED), { field: "token" });
     toast(withoutToken(), "bad");
     return;
   }

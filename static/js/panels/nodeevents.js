@@ -11,6 +11,7 @@ const RELOAD = 5; // seconds
 const SHOWS_INSTANCE = ["engine", "scheduler"]; // their figures are those of the whole instance
 const MOST_NAMES = 64; // in one question
 const MOST_ROWS = 5;
+const LOADING = "Loading …";
 
 /** Whose events a node's charts show: its own, of an engine those of its instance, too. */
 export function keysFor(node) {
@@ -42,7 +43,7 @@ export class NodeEvents {
     this.changed = changed;
     this.events = [];
     this.rows = [];
-    this.missing = "Loading …"; // why events are not known
+    this.missing = LOADING; // why events are not known
     this.asked = 0;
     this.range = null;
     const { key, kind } = ctx.node();
@@ -77,7 +78,8 @@ export class NodeEvents {
     this.alerts.update({ ...status, alerts: mine, silences }, past, this.events, this.rows);
     const none = !(past || [...mine, ...(silences || [])]).length;
     this.alerts.element.hidden = none; // the state of the node is said above
-    this.element.hidden = none && !rows.length;
+    const isUnknown = this.missing !== "" && this.missing !== LOADING;
+    this.element.hidden = none && !rows.length && !isUnknown;
     this.card.update(rows, live ? status.time : end, this.missing);
   }
 
@@ -100,7 +102,7 @@ export class NodeEvents {
     } catch (error) {
       if (error.name === "AbortError") return;
       this.range = null; // the next status asks again
-      this.missing = `Not available: ${error.message}.`;
+      this.missing = `Not loaded: ${error.message}.`;
     }
     this.draw(this.ctx.node(), store.status);
     this.changed();
