@@ -13163,7 +13163,7 @@ DEMO_STORY_AGES = (50, 300, 800, 1200)  # of the rounds of those in its story, a
 # Parts of the traffic that a node can turn off (cluster.json explains them).
 DEMO_PARTS = ("hot", "remote", "writes", "puts", "fills", "counting")
 DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
-DEMO_LATENCY = 0.001  # seconds, of a replayed response
+DEMO_LATENCY = (0.003, 0.013)  # seconds, of replayed responses: from, to
 DEMO_COORDINATOR_PORT = 8400  # of MP servers that have no coordinator
 DEMO_PEER = "10.2.0.14"  # who changes a setting in the replayed time
 MAX_REPLAY_POLLS = 1860  # of nodes: about 1.8 s of CPU
@@ -14043,7 +14043,9 @@ class DemoReplay(Clock):
             return FetchError("connection refused")
         is_page = path == "/metrics"
         response = node.metrics(self.pages, at) if is_page else node.respond("GET", path, b"", at)
-        return Reply(response.status, {}, (response.encode(),), DEMO_LATENCY)
+        low, high = DEMO_LATENCY
+        latency = low + (high - low) * demo_random(f"{node.name} {at:.0f}")
+        return Reply(response.status, {}, (response.encode(),), latency)
 
 
 # ----------------------------------------------------------------------------

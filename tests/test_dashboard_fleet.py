@@ -385,6 +385,26 @@ def test_the_rates_of_adapters_stand_in_their_table_at_once(page, demo):
     assert len(rates) == 4, found
 
 
+def test_a_tile_and_the_legend_of_a_chart_tell_the_same_figure_at_any_time(page, demo):
+    browser = page(demo, "#/node/mp-0")
+    legend = "main .chart:has(.legend) .legend li"
+    browser.wait_for(lambda: any("L2 to L1" in one for one in browser.texts(legend)))
+    browser.script(
+        "const item = (selector, name) => [...document.querySelectorAll(selector)]"
+        ".find((one) => one.textContent.startsWith(name));"
+        "const figure = (text) => text.replace(/\\s/g, '');"
+        "window.told = [];"
+        "const look = () => window.told.push(["
+        " figure(item('main .tile', 'L2 to L1').querySelector('.value').textContent),"
+        " figure(item('main .legend li', 'L2 to L1').querySelector('b').textContent)]);"
+        "new MutationObserver(look).observe(document.querySelector('main'),"
+        " {subtree: true, childList: true, characterData: true})"
+    )
+    browser.wait_for(lambda: browser.script("return new Set(told.map(([one]) => one)).size") > 2)
+    told = browser.script("return window.told")
+    assert [one for one in told if one[0] != one[1]] == []
+
+
 def test_the_limit_of_a_cache_is_a_line_in_its_chart(page, demo):
     browser = page(demo, "#/node/" + WORKER)
     name = "const e = document.querySelector('main .limit-name'); return e && e.textContent"

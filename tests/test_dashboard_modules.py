@@ -114,7 +114,9 @@ def test_rates_that_stand_together_share_one_unit(run):
         ),
         ("1/s", [0.5, 0.02, 0], ["30/min", "1.2/min", "0/min"]),
         ("1/min", [0.14, 0.0333], ["8.4/min", "2/min"]),
-        ("tokens/s", [7610, 792], ["7.61k tok/s", "0.79k tok/s"]),
+        ("tokens/s", [7610, 792], ["7,610 tok/s", "792 tok/s"]),
+        ("tokens/s", [12345, 792], ["12.3k tok/s", "0.8k tok/s"]),
+        ("1/s", [2350, 12.3, 0.2], ["2,350/s", "12/s", "< 1/s"]),
         ("1/s", [0, 0], ["0/s", "0/s"]),
         ("seconds", [4.8, 0.002], ["4.80 s", "2.00 ms"]),
     ],
@@ -231,7 +233,54 @@ def test_what_a_chart_without_bars_says_stands_between_its_marks(run):
         "return text && lines.some(({left}) => left > box(text).left && left < box(text).right)"
     )
     assert run("chart.js", body, [50, 60, 70]) is False
-    assert run("chart.js", body, list(range(0, 120, 5))) is None
+    assert run("chart.js", body, list(range(0, 120, 5))) is True, "over the lines of marks"
+
+
+def test_a_legend_does_not_repeat_the_title_and_has_shares_after_what_is_whole(run):
+    body = (
+        "const chart = new Chart({label: 'Queue', unit: 'things', legend: true});"
+        "document.body.append(chart.element);"
+        "const line = ([name, share]) => ({name, share, times: [0, 60], values: [1, 2]});"
+        "chart.update({series: given[0].map(line), start: 0, end: 60, interval: 60});"
+        "return [...chart.keys.children].map((one) =>"
+        " [one.dataset.share || '', ...[...one.children].map((item) => item.textContent)])"
+    )
+    assert run("chart.js", body, [["Queue"]]) == [["", "2"]]
+    assert run("chart.js", body, [["Queue"], ["Waiting"]]) == [["", "Queue2", "Waiting2"]]
+    shares = [["GPU", "prompts"], ["LMCache", "the rest"], ["In use"]]
+    lists = [["", "In use2"], ["of prompts:", "GPU2"], ["of the rest:", "LMCache2"]]
+    assert run("chart.js", body, shares) == lists
+
+
+def test_a_rate_below_one_per_second_is_told_per_minute_whatever_was_before(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: '1/s', legend: true});"
+        "document.body.append(chart.element);"
+        "const series = [{name: 'a', times: [0, 60], values: [20, 0.5]}];"
+        "chart.update({series, start: 0, end: 60, interval: 60});"
+        "return chart.keyValues[0].textContent"
+    )
+    assert run("chart.js", body) == "30/min"
+    body = (
+        "const tile = new Tile({id: 'evictions_per_second', note: () => ''}, () => {});"
+        "tile.update(0.5, {}, {}, [20, 10, 0.5], '');"
+        "return tile.number.textContent + tile.unit.textContent"
+    )
+    assert run("views/figures.js", body) == "30/min"
+
+
+def test_each_sign_of_the_charts_stands_for_one_thing(run):
+    body = (
+        "const legend = new MarkLegend(() => [{signs: new Set(['critical', 'other', 'alert'])}]);"
+        "legend.draw(); return [...legend.element.children].map((one) => one.textContent)"
+    )
+    assert run("views/figures.js", body) == ["critical alert", "other node down", "alert"]
+
+
+def test_how_long_something_lasted_fits_the_times_that_are_shown(run):
+    body = "return lastedSeconds({time: given[0], until: given[1]}, 500)"
+    assert run("views/eventlist.js", body, 100.9, 201.1) == 101
+    assert run("views/eventlist.js", body, 100.9, None) == 400
 
 
 def test_a_chart_shows_no_current_figure_of_what_is_no_longer_reported(run):

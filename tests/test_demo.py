@@ -1232,6 +1232,14 @@ def test_what_was_changed_here_is_an_event_at_the_next_poll(replayed):
 
 
 @pytest.mark.slow
+def test_the_past_has_response_times_that_differ_as_those_of_the_present_do(replayed):
+    front, _ = replayed
+    path = "/api/history?node=coordinator&metric=latency&seconds=3600"
+    [series] = front.ask(path).json()["series"]
+    past = [value for value in series["values"][:40] if value is not None]
+    assert len(set(past)) > 20 and all(0.003 <= value <= 0.013 for value in past)
+
+
 def test_the_present_is_silent_about_the_past_in_the_log(start):
     front = start("--demo")
     wait_for(lambda: front.ask("/api/status").json()["counts"]["unknown"] == 0, 90)

@@ -140,12 +140,6 @@ class Lane {
     return extremes(this.kind === "bar" ? [summed(series)] : series, start, end);
   }
 
-  /** The highest value between two times: the rates of a lane share its unit. */
-  highest(start, end) {
-    const [, high] = this.#extremes(this.series, start, end);
-    return this.isRate && high > 0 ? high : undefined;
-  }
-
   /** Work out the value axis for what is between two times. */
   measure(start, end) {
     this.drawn = this.series;
@@ -155,7 +149,7 @@ class Lane {
     }
     const [low, high] = this.#extremes(this.drawn, start, end);
     this.empty = low > high;
-    this.beside = this.highest(start, end);
+    this.highest = high;
     const few = this.height < 100 ? 1 : this.height < 140 ? 3 : 4;
     const top = Math.max(high, this.leastTop, ...this.limits.map(({ value }) => value));
     const [least, most] = axisRange(low, this.empty ? high : top, this.unit);
@@ -266,16 +260,17 @@ class Lane {
    * is 0, or is no more.
    */
   nothing({ left, right, x: xOf }, oldest, places) {
-    if (this.kind !== "bar" || this.empty || this.beside) return null;
+    if (this.kind !== "bar" || this.empty || this.highest > 0) return null;
     const times = this.series.map((one) => lastTime(one));
     const last = Math.max(...times);
     const text = last < oldest ? `No data since ${clock(last)}` : "None in this range";
     const width = textWidth(text) * 1.2 + 16; // it is written larger than a label of an axis
-    const [from, to] = widestGap(left, right, places);
-    const [after, before] =
-      last < oldest ? [Math.max(left, xOf(last) + BESIDE), right] : [from, to];
-    if (before - after < width) return null; // the legend says it, too
-    const x = (after + before) / 2;
+    const isOver = last < oldest;
+    const after = Math.max(left, xOf(last) + BESIDE);
+    if (isOver && right - after < width) return null; // the legend says it, too
+    const [from, to] = isOver ? [after, right] : widestGap(left, right, places);
+    // Without a gap that is wide enough it stands over the lines of marks.
+    const x = Math.min(right - width / 2, Math.max(left + width / 2, (from + to) / 2));
     const y = this.bottom - this.height / 2;
     const box = { x: x - width / 2, y: y - 14, width, height: 20 };
     return svg(
@@ -371,11 +366,9 @@ export class Chart {
 
   /** All series of all lanes. */
   get series() {
-    const { start, end } = this.data;
-    return this.lanes.flatMap((lane) => {
-      const beside = lane.highest(start, end);
-      return lane.series.map((one) => ({ ...one, unit: lane.unit, kind: lane.kind, beside }));
-    });
+    return this.lanes.flatMap(({ unit, kind, series }) =>
+      series.map((one) => ({ ...one, unit, kind })),
+    );
   }
 
   update({ series, limits = [], ...data }) {
@@ -442,7 +435,7 @@ export class Chart {
     const { label } = this.options;
     const last = this.series.slice(0, 6).map((one) => {
       const share = one.share ? ` of ${one.share}` : "";
-      return `${one.name} ${format(lastValue(one, this.data.end), one.unit, one.beside)}${share}`;
+      return `${one.name} ${format(lastValue(one, this.data.end), one.unit)}${share}`;
     });
     const marks = this.data.marks.length ? ` ${plural(this.data.marks.length, "mark")}.` : "";
     this.plot.setAttribute(
@@ -457,15 +450,22 @@ export class Chart {
     const shown = this.series.slice(0, LEGEND_ITEMS);
     const more = this.series.length - shown.length;
     this.keyValues = shown.map((one) => h("b", {}, this.#legendValue(one, this.#current(one))));
+    const isTitle = (one) => this.series.length === 1 && one.name === this.options.label;
     const item = (one, i) =>
       h(
         "li",
         { title: one.about || null },
-        h("i", { class: `swatch${one.kind === "area" ? " area" : ""} ${one.look}` }),
-        one.name,
+        isTitle(one)
+          ? null
+          : [
+              h("i", { class: `swatch${one.kind === "area" ? " area" : ""} ${one.look}` }),
+              one.name,
+            ],
         this.keyValues[i],
       );
-    const lists = new Map(); // what the values are shares of -> their items
+    // What the values are shares of -> their items; those that are whole stand before "of ...:".
+    const lists = new Map();
+    if (shown.some((one) => !one.share)) lists.set("", []);
     shown.forEach((one, i) => {
       const share = one.share || "";
       lists.set(share, [...(lists.get(share) || []), item(one, i)]);
@@ -483,7 +483,7 @@ export class Chart {
   #legendValue(one, value) {
     const tenths = (figure) => Number(figure).toFixed(1);
     const short = () => parts(value, one.unit)[0].replace(/\d+\.\d{2,}/, tenths);
-    return one.kind === "area" ? short() : format(value, one.unit, one.beside);
+    return one.kind === "area" ? short() : format(value, one.unit);
   }
 
   /** Show the values under the crosshair in the legend, the last ones without it. */
@@ -834,7 +834,7 @@ export class Chart {
             { class: "tip-row" },
             h("i", { class: `swatch ${row.look}` }),
             this.series.length > 1 ? h("span", {}, row.name) : null,
-            h("b", {}, format(row.value, row.lane.unit, row.lane.beside)),
+            h("b", {}, format(row.value, row.lane.unit)),
           ),
         ),
       sorted.length > TIP_ROWS
@@ -1017,9 +1017,7 @@ export class Chart {
   }
 
   #speak(rows) {
-    const values = rows
-      .slice(0, 8)
-      .map((row) => `${row.name} ${format(row.value, row.lane.unit, row.lane.beside)}`);
+    const values = rows.slice(0, 8).map((row) => `${row.name} ${format(row.value, row.lane.unit)}`);
     const marks = this.#alikeMarks(this.#marksAt(this.scale.x(this.cursor)));
     const told = [
       values.length ? `${clock(rows[0].at)}: ${values.join(", ")}` : "",

@@ -172,6 +172,7 @@ export function axisLabels(values, unit, most) {
 }
 
 const RATES = ["1/s", "1/min", "tokens/s"];
+const WHOLE_COLUMN = 9999.5; // a column whose highest value is below has no thousands
 
 /**
  * What the rates of a column have in common, of which `highest` is the highest: {size, letter,
@@ -179,7 +180,8 @@ const RATES = ["1/s", "1/min", "tokens/s"];
  */
 export function columnStep(unit, highest) {
   if (!RATES.includes(unit) || !(highest > 0)) return null;
-  const [size, name] = axisStep(highest, unit);
+  // Thousands have all their digits: "240" beside "7,550" reads better than "0.24k".
+  const [size, name] = axisStep(highest < WHOLE_COLUMN ? Math.min(highest, 999) : highest, unit);
   const letter = /^[kMG]?/.exec(name)[0];
   const word = name.slice(letter.length).trim();
   const most = highest / size;

@@ -479,7 +479,7 @@ export class InstanceFigures {
   }
 }
 
-/** Tiles and charts of one node. `changed()` is called after each answer of the history. */
+/** Tiles and charts of one node. `changed()` is called when they show a new status. */
 export class NodeFigures {
   constructor(ctx, changed) {
     this.ctx = ctx;
@@ -508,22 +508,29 @@ export class NodeFigures {
         node.kind,
       );
     const { history } = this;
-    history.metrics = { ...node.metrics, latency: node.latency };
-    this.#drawTiles(node);
+    const metrics = { ...node.metrics, latency: node.latency };
+    // Later, tiles wait for the charts: both tell the figures of one moment.
+    if (!history.end) this.#drawTiles(node);
     try {
-      if (!(await history.load(status))) return;
-      this.told = history.last();
+      const isNew = await history.load(status);
+      if (isNew) this.#show(node, status, metrics);
+      else this.#drawTiles(node);
     } catch (error) {
       if (error.name === "AbortError") return;
+      this.#drawTiles(node);
       if (this.card) this.card.fail(error);
       else replace(this.place, instead(`Not loaded: ${error.message}.`));
       this.place.classList.remove("asking");
-      return;
     }
+    this.changed();
+  }
+
+  #show(node, status, metrics) {
+    this.told = this.history.last();
+    this.history.metrics = metrics;
     this.#drawTiles(node);
     this.#drawCharts(node, status);
     this.place.classList.remove("asking");
-    this.changed();
   }
 
   /** Show these marks on the charts from now on. */

@@ -235,7 +235,8 @@ class Overview {
     const hasFigures = !RUNS_ELSEWHERE.includes(node.kind);
     this.charts.hidden = !hasFigures;
     if (hasFigures) this.figures.update(node, status);
-    this.redraw();
+    // What stands beside the figures is of the moment that they are of.
+    if (!hasFigures || !this.figures.told.time) this.redraw();
   }
 }
 

@@ -40,6 +40,7 @@ import {
   isOver,
   reasonOf,
   rowTime,
+  secondsBetween,
   SPREAD,
   tellAges,
   undoLink,
@@ -399,7 +400,10 @@ function sinceParts({ since, later = [], until, spells }, now) {
   if (!Number.isFinite(since)) return [];
   if (until) {
     const { times, seconds } = spells;
-    const lasted = `${times > 1 ? `${plain(times)} times, in all` : "lasted"} ${duration(seconds)}`;
+    const lasted =
+      times > 1
+        ? `${plain(times)} times, in all ${duration(seconds)}`
+        : `lasted ${duration(secondsBetween(since, until))}`;
     return [`${when(since, now)} – ${when(until, now)} · ${lasted}`];
   }
   const joined = laterText(later, now);

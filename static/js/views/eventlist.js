@@ -50,7 +50,10 @@ export const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
 /** Where a row stands in a list: a resolved alert when it was resolved, all else at its start. */
 export const rowTime = (event) =>
   event.kind === "alert" && isOver(event) ? event.until : event.time;
-export const lastedSeconds = (event, now) => (isOver(event) ? event.until : now) - event.time;
+/** From one second that is shown to the other, so that they add up. */
+export const secondsBetween = (start, end) => Math.floor(end) - Math.floor(start);
+export const lastedSeconds = (event, now) =>
+  secondsBetween(event.time, isOver(event) ? event.until : now);
 
 /** A restart just after a node came back, as {down event -> restart}. */
 function restartsAfterDown(events) {

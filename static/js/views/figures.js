@@ -222,10 +222,7 @@ export class Tile {
 
   /** `otherNodes`: why the past does not compare with the present, "" when it does. */
   update(value, totals, counts, values, otherNodes) {
-    // A rate has the unit that its chart's lane has.
-    const highest = Math.max(...(values || []).filter(isNumber));
-    const beside = /^1\//.test(this.unitName) && highest > 0 ? highest : undefined;
-    const [number, unit] = parts(value, this.unitName, beside);
+    const [number, unit] = parts(value, this.unitName);
     setText(this.number, number);
     setText(this.unit, unit);
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
@@ -579,16 +576,9 @@ export class MarkLegend {
     if (shown.join() === this.shown) return;
     this.shown = shown.join();
     const image = (name) => (name === "down-box" ? h("i", { class: name }) : icon(name));
-    const parts = new Map(); // the image of a sign -> what it stands for, and how it looks
-    for (const [look, name, text] of shown) {
-      const [texts] = parts.get(name) || [[]];
-      parts.set(name, [[...texts, text], look]);
-    }
     replace(
       this.element,
-      [...parts].map(([name, [texts, look]]) =>
-        h("span", { class: look }, image(name), texts.join(", ")),
-      ),
+      shown.map(([look, name, text]) => h("span", { class: look }, image(name), text)),
     );
   }
 }
