@@ -10,6 +10,7 @@ import pytest
 from support.frontend import ROOT, wait_for
 from support.processes import Process, find_program
 
+pytestmark = pytest.mark.slow
 TESTS = os.path.join(ROOT, "tests")
 WAITS = """
 import json, os, time

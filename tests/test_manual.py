@@ -351,6 +351,7 @@ WIDE_NAMES = """
 """
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("width", [360, 720, 768, 861, 1100, 1440])
 def test_the_manual_fits_on_every_screen_and_breaks_no_name(browser, lasting_front, width):
     browser.resize(width, 900)

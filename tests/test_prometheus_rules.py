@@ -219,6 +219,7 @@ def test_a_shape_alarms_in_prometheus_when_it_alarms_here(shape, tmp_path):
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule, line, firing", GAUGES)
 def test_rules_about_what_is_now_look_at_the_gauge(rule, line, firing, tmp_path):
     name, value = line.split(" ")
@@ -229,6 +230,7 @@ def test_rules_about_what_is_now_look_at_the_gauge(rule, line, firing, tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before, then, firing", [(2.1, 1.5, 1), (2.1, 1.4, 0), (1.9, 1.9, 0)])
 def test_a_slow_node_is_degraded_in_prometheus_too_until_it_is_clearly_faster(
     before, then, firing, tmp_path
@@ -241,6 +243,7 @@ def test_a_slow_node_is_degraded_in_prometheus_too_until_it_is_clearly_faster(
 RESTARTS = 'lmcache_frontend_node_restarts_total{node="w0"}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again, firing", [(60, 1), (89, 1), (92, 0)])
 def test_two_restarts_in_a_quarter_of_an_hour_alarm_until_there_was_none_for_as_long(
     again, firing, tmp_path
@@ -254,6 +257,7 @@ def test_two_restarts_in_a_quarter_of_an_hour_alarm_until_there_was_none_for_as_
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_a_node_that_restarts_again_and_again_is_not_flapping_in_prometheus_either(tmp_path):
     up = ([1] * 5 + [0]) * 10
     series = {'lmcache_frontend_node_up{node="w0"}': up}
@@ -263,6 +267,7 @@ def test_a_node_that_restarts_again_and_again_is_not_flapping_in_prometheus_eith
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, version, up, firing",
     [
@@ -285,6 +290,7 @@ def test_nodes_of_different_versions_that_are_up_alarm(kind, version, up, firing
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total, slow, firing", [(20, 4, 1), (20, 3, 0), (19, 19, 0)])
 def test_many_slow_nodes_are_one_alert_in_prometheus_too(total, slow, firing, tmp_path):
     def look(pattern):
