@@ -567,7 +567,7 @@ def test_an_mp_server_counts_as_an_instance(show, server, story):
 def test_a_link_to_what_is_down_or_degraded_says_so_and_is_undone_by_a_press(show, server, story):
     browser = show(server, "/#/?state=bad")
     chip = ".instance-tools .chip[aria-pressed=true]"
-    browser.wait_for(lambda: browser.text(chip) == "down or degraded")
+    browser.wait_for(lambda: browser.text(chip).endswith("down or degraded"))
     bad = sum(one["state"] in ("down", "degraded") for one in story.nodes)
     said = "%d of %d nodes" % (bad, len(story.nodes))
     assert said in browser.text(".instance-tools").replace("\xa0", " ")
@@ -2259,6 +2259,32 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     browser.wait_for(lambda: browser.text("h1") == "llama70b-001_worker0")
 
 
+def test_the_map_dims_what_the_table_leaves_out(show, fleet):
+    browser = show(fleet, "/#/?model=Mistral-24B")
+    bright, size = ".map .sq:not(.dim)", ".map-card .card-head .hint"
+    browser.wait_for(lambda: browser.count(bright) == 100)
+    assert browser.count(".map .sq") == 1009
+    assert browser.text(size) == "100 of 1,009 nodes, as filtered below"
+    counts = [int(one) for one in browser.texts(".map-side .scale .number")]
+    assert sum(counts) == 100
+    assert not [name for name in browser.texts(".worst a") if not name.startswith("mistral")]
+    browser.choose("main select.models", "")
+    browser.wait_for(lambda: browser.count(bright) == 1009)
+    assert browser.text(size) == "1,009 nodes"
+    browser.choose("main [aria-label='Filter by kind']", "mp")
+    browser.wait_for(lambda: browser.count(bright) == 8)
+    browser.choose("main [aria-label='Filter by kind']", "")
+    browser.type("main .instance-tools [type=search]", "llama70b-041")
+    browser.wait_for(lambda: browser.count(bright) == 5)
+    browser.type("main .instance-tools [type=search]", "llama70b-041_worker2")
+    browser.wait_for(lambda: browser.count(bright) == 1)
+    assert browser.has(".map .sq.down:not(.dim)")
+    browser.script("location.hash = '#/?state=bad'")
+    chip = "main .instance-tools .chip[aria-pressed=true]"
+    browser.wait_for(lambda: browser.has(chip) and browser.count(bright) == 2)
+    assert re.sub(r"\s", "", browser.text(chip)) == "■◆2downordegraded"
+
+
 def test_the_map_says_how_it_is_used_and_where_one_is(show, fleet):
     browser = show(fleet)
     browser.wait_for(lambda: browser.count(".map .sq") == 1009)
@@ -2760,3 +2786,15 @@ def test_events_that_could_not_be_loaded_are_told_so_on_every_node(show, server,
     browser.script("location.hash = arguments[0]", "#/node/%s/overview" % key)
     said = "Not loaded: the frontend server does not respond."
     browser.wait_for(lambda: browser.text("main .event-card .all-well") == said)
+
+
+def test_rows_are_grouped_by_the_version_of_lmcache_not_of_the_engine(show, server, story):
+    for one in story.nodes:
+        one["version"] = "0.14.0" if one["kind"] == "engine" else "0.5.6"
+    for one in story.instances:  # a status lists the nodes of an instance by name
+        one["nodes"] = sorted(one["nodes"])
+    next(one for one in story.nodes if one["key"] == "llama70b-b_worker1")["version"] = "0.5.5"
+    next(one for one in story.nodes if one["kind"] == "coordinator")["version"] = ""
+    browser = show(server, "/#/?by=version", "main .data tbody .group-size")
+    heads = browser.texts("main .data tbody tr:has(.group-size) b")
+    assert sorted(heads[:3]) == ["0.5.5, 0.5.6", "0.5.6", "No LMCache version reported"]

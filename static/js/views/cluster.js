@@ -12,6 +12,7 @@ import {
   online,
   opened,
   searchBox,
+  stateMark,
   working,
 } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
@@ -35,7 +36,7 @@ import { kindName, STATE_ORDER, STATES } from "../words.js";
 import { AlertCard, allAlerts, EventCard, eventRange } from "./alerts.js";
 import { addedSince, asOf, eventRows, lasts, loadEvents, marksOf } from "./eventlist.js";
 import { CHARTS, ChartsCard, FigureHistory, Tiles } from "./figures.js";
-import { InstanceTable, sizeText } from "./instances.js";
+import { InstanceTable, sizeText, versionOf } from "./instances.js";
 
 const MAP_FROM = 40; // nodes; with fewer the table says it all
 // What the address holds.
@@ -44,15 +45,15 @@ const BAD = "bad"; // the state of nodes that are down or degraded, in links
 const ENV_PARALLEL = 12;
 const ENV_TIMEOUT = 15; // seconds
 
+const NO_VERSION = "No LMCache version reported";
+
 /** Ways to put rows under headings: id, label, heading of a row. */
 const GROUPS = [
   ["", "No grouping", null],
   ["model", "By model", (row) => row.model || "No model reported"],
-  ["version", "By version", (row) => versionOf(row) || "No version reported"],
+  ["version", "By version", (row) => (row.kind !== "engine" && versionOf(row)) || NO_VERSION],
   ["proxy", "By frontend", (row) => proxyOf(row)],
 ];
-
-const versionOf = (row) => (row.node || row.nodes[0] || {}).version;
 
 function proxyOf(row) {
   const { proxy } = row.node || row.nodes[0] || { proxy: "local_proxy" };
@@ -217,6 +218,7 @@ class Filters {
   #find(text) {
     memory.q = text;
     const count = this.table.table.search(text);
+    this.changed();
     keepAddress(this.signal);
     return count;
   }
@@ -323,7 +325,7 @@ class Filters {
     this.models.title = memory.model;
     this.models.hidden = !models.length;
     const shown = STATES.filter((state) => status.counts[state] || memory.state === state);
-    const bad = memory.state === BAD ? this.#chip("down or degraded", BAD) : null;
+    const bad = memory.state === BAD ? this.#chip(badMark(counts), BAD) : null;
     replace(
       this.states,
       shown.length > 1 || memory.state
@@ -388,7 +390,15 @@ class Filters {
     const shown = (row) => (row.node ? this.fits(row.node) : row.nodes.some(this.fits));
     this.table.table.filter(shown, this.narrows);
     if (store.status) this.update(store.status);
+    this.changed();
     keepAddress(this.signal);
+  }
+
+  /** The keys of the nodes that the search and the choices let through; null: all. */
+  get fitting() {
+    const { q, state, kind, model, group, envHits } = memory;
+    if (!(q.trim() || state || kind || model || group || envHits)) return null;
+    return new Set(this.table.nodes.filter(this.fits).map(({ key }) => key));
   }
 
   async group() {
@@ -470,6 +480,12 @@ const matchesState = (node) =>
   !memory.state ||
   node.state === memory.state ||
   (memory.state === BAD && ["down", "degraded"].includes(node.state));
+
+/** "■◆ 8 down or degraded" */
+function badMark({ down = 0, degraded = 0 }) {
+  const sign = (state) => h("span", { class: `state ${state}` }, stateMark(state).firstChild);
+  return [sign("down"), sign("degraded"), `${plain(down + degraded)} down or degraded`];
+}
 
 /** A button with a small box of controls, which Escape and a click beside it close. */
 function popover(label, build, signal) {
@@ -574,7 +590,8 @@ class ClusterView {
       columns: JSON.parse(recall("columns", "null")),
       width: 0,
     });
-    this.filters = new Filters({ table: this.instances, signal });
+    const changed = () => this.map && this.map.update(store.status, this.filters.fitting);
+    this.filters = new Filters({ table: this.instances, signal, changed });
     const cards = [this.alerts.element, this.eventCard.element];
     this.split = h("div", { class: "split" }, cards);
     this.mapPlace = h("div", { class: "map-place loading" }, loadingMap());
@@ -734,7 +751,7 @@ class ClusterView {
     this.mapPlace.hidden = !wanted;
     if (!wanted) return;
     if (!this.map && !(await this.#loadMap())) return;
-    this.map.update(store.status);
+    this.map.update(store.status, this.filters.fitting);
   }
 
   /** Load the map; without the server it is tried again with the next status. */

@@ -174,6 +174,7 @@ export class FleetMap {
     this.onmode = onmode;
     this.wanted = mode;
     this.squares = []; // {node key, rect, x, y, group, shown: its class}
+    this.fitting = null;
     this.built = "";
     this.at = -1;
     this.size = h("span", { class: "hint" });
@@ -209,8 +210,10 @@ export class FleetMap {
 
   // ---- building
 
-  update(status) {
+  /** `fitting`: the keys of the nodes that the table lists; others are dim. null: all. */
+  update(status, fitting = this.fitting) {
     this.status = status;
+    this.fitting = fitting;
     const signature = JSON.stringify([
       this.width,
       status.nodes.map(({ key, kind }) => [key, kind]),
@@ -220,7 +223,8 @@ export class FleetMap {
       this.built = signature;
       this.#build(mapGroups(status));
     }
-    setText(this.size, plural(status.nodes.length, "node"));
+    const all = plural(status.nodes.length, "node");
+    setText(this.size, fitting ? `${plain(fitting.size)} of ${all}, as filtered below` : all);
     this.#drawModes();
     this.#paint();
   }
@@ -319,8 +323,10 @@ export class FleetMap {
       const node = store.byKey.get(square.key);
       if (!node) continue;
       const name = this.#classOf(node, id, value, lowIsBad);
-      counts.set(name, (counts.get(name) || 0) + 1);
-      const shown = name + (square === this.squares[this.at] ? " chosen" : "");
+      const isIn = !this.fitting || this.fitting.has(node.key);
+      if (isIn) counts.set(name, (counts.get(name) || 0) + 1);
+      const chosen = square === this.squares[this.at] ? " chosen" : "";
+      const shown = name + (isIn ? "" : " dim") + chosen;
       if (square.shown === shown) continue;
       square.shown = shown;
       square.rect.setAttribute("class", shown);
@@ -386,9 +392,11 @@ export class FleetMap {
   #drawWorst() {
     const [id, , unit, value, lowIsBad] = this.mode;
     const byState = id === "state";
+    const fits = ({ nodes }) => !this.fitting || nodes.some((key) => this.fitting.has(key));
+    const instances = instancesOf(this.status).filter(fits);
     const rows = byState
-      ? needAttention(this.status)
-      : worstInstances(this.status, value, lowIsBad).map(({ one, worst }) => [
+      ? needAttention(this.status, instances)
+      : worstInstances(instances, value, lowIsBad).map(({ one, worst }) => [
           one.name,
           format(worst, unit),
           "",
@@ -500,8 +508,7 @@ export class FleetMap {
  * The instances that are not up, the worst first, then those far from the others of their model:
  * [name, "1 of 5 down", more].
  */
-function needAttention(status) {
-  const instances = instancesOf(status);
+function needAttention(status, instances) {
   const nodesOf = (one) => one.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
   const rank = (one) => stateRank(one.state, nodesOf(one));
   const count = (one) => nodesOf(one).filter((node) => node.state === one.state).length;
@@ -542,8 +549,8 @@ function outlierNodes(status) {
 }
 
 /** The instances whose worst rank is the worst, for a figure. */
-function worstInstances(status, value, lowIsBad) {
-  return instancesOf(status)
+function worstInstances(instances, value, lowIsBad) {
+  return instances
     .map((one) => {
       const values = one.nodes
         .map((key) => store.byKey.get(key))

@@ -420,6 +420,13 @@ export class InstanceTable {
     this.setColumns(columns);
   }
 
+  /** The nodes of the rows that the search and the filter let through. */
+  get nodes() {
+    return this.table.shown.flatMap((row) =>
+      row.node ? [row.node] : this.table.fittingChildren(row).map(({ node }) => node),
+    );
+  }
+
   #isTall(row) {
     if (this.table.fit.tight) return false; // there is no second line
     if (farFrom(row)) return true; // the tag may need a line of its own
@@ -610,7 +617,12 @@ function searchText(row) {
   return [row.name, row.model, more].filter(Boolean).join(" ");
 }
 
-const versionOf = (row) => (row.node ? row.node.version : (row.nodes[0] || {}).version) || "";
+/** The version of a node, or of LMCache in an instance: the engine's is another one. */
+export function versionOf({ node, nodes }) {
+  const those = node ? [node] : nodes.filter(({ kind }) => kind !== "engine");
+  const versions = new Set(those.map(({ version }) => version).filter(Boolean));
+  return [...versions].sort(byName).join(", ");
+}
 
 /**
  * Hit rates over the page's time range: key of a node -> {times, values, asked}. All that are drawn
