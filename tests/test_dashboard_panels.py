@@ -688,7 +688,7 @@ def test_equal_threads_are_one_group_and_what_moved_is_left_out(browser, worker,
     worker.pages["/threads"] = lambda request: THREADS % next(step)
     show(worker, "threads")
     browser.wait_for(lambda: browser.count(".thread") == 2)
-    assert browser.texts(".thread summary")[0].startswith("2 × pool_0, pool_1")
+    assert browser.texts(".thread summary")[0].startswith("2 ×\xa0pool_0, pool_1")
     assert "move (mover.py:1)" in browser.texts(".thread summary")[1]
     browser.type("input[aria-label='Search frames']", "mover")
     browser.wait_for(lambda: browser.count(".thread") == 1)
@@ -919,7 +919,41 @@ def test_where_scripts_are_off_none_can_be_run_and_the_setting_is_linked(browser
     show(demo, "script", "llama70b-b_worker0")
     wait_text(browser, "Scripts are disabled on this node")
     assert browser.property("main button.primary", "disabled")
+    assert browser.count("main :is(input[type=file], textarea):disabled") == 2
     assert browser.has("main .panel-line a[href*='llama70b-b_worker0/config?q=']")
+
+
+@pytest.mark.parametrize("name,side", [("worker0", "Server"), ("scheduler", "Client")])
+def test_the_lookup_of_a_node_is_its_own_side_of_it(browser, demo, show, name, side):
+    show(demo, "cache", "llama70b-b_" + name)
+    lookup = "main section[aria-label=Lookup]"
+    browser.wait_for(lambda: browser.has(lookup + " dt"))
+    assert browser.texts(lookup + " dt") == [side]
+    assert "While the %s is closed" % side.lower() in browser.text(lookup)
+
+
+def test_an_empty_table_has_no_heads(browser, demo, show):
+    show(demo, "cache", "coordinator")
+    wait_text(browser, "Nothing is pinned.")
+    heads = "return !!document.querySelector('[aria-label=%s] thead').offsetParent"
+    assert not browser.script(heads % "Pins")
+    assert browser.script(heads % "Keys")
+
+
+def test_a_long_name_of_a_periodic_thread_makes_no_cards_of_a_table(browser, demo, show):
+    browser.resize(768, 900)
+    show(demo, "threads", "mp-0")
+    browser.wait_for(lambda: "SessionManager-cleanup" in browser.text("main .table-wrap"))
+    assert not browser.has("main .stacked")
+    assert "Last result" in browser.texts("main .data thead th")
+
+
+def test_on_a_telephone_each_row_of_the_environment_has_its_link_on_one_line(browser, demo, show):
+    browser.resize(360, 800)
+    show(demo, "environment", "llama70b-b_worker0")
+    browser.wait_for(lambda: browser.has("main .data td a"))
+    lines = "return [...document.querySelectorAll('main .data td a')].map((a) => a.offsetHeight)"
+    assert max(browser.script(lines)) < 30
 
 
 def test_a_node_that_runs_no_scripts_says_why_itself(browser, worker, show):
@@ -966,7 +1000,7 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     line = browser.box("main .columns > .panel.absent h2")
     assert line[1] - browser.box("main .columns > .panel.absent")[1] < 24
     browser.goto(front.url + "/#/node/w0/script")
-    wait_text(browser, "The node is down: nothing can be sent to it.", "main .panel")
+    wait_text(browser, "The node is down: no script can run on it.", "main .panel")
     browser.goto(front.url + "/#/node/w0/config")
     wait_text(browser, "Below is what the node reported at")
     assert browser.has("main .past") and "chunk_size" in browser.text("main")

@@ -741,7 +741,7 @@ def test_what_a_node_that_is_down_cannot_take_is_disabled_with_the_reason_and_re
     assert (
         browser.property("main button.primary", "disabled")
         and browser.attribute("main button.primary", "title")
-        == "The node is down: nothing can be sent to it"
+        == "The node is down and accepts no changes"
     )
     assert not browser.property(
         "main .page-head button", "disabled"

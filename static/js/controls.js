@@ -233,7 +233,7 @@ export const guarded = (control, signal, node = null) =>
   online(control, signal, () => {
     if (!trusted()) return LOCKED;
     const isDown = node && node() && node().state === "down";
-    return isDown ? "The node is down: nothing can be sent to it" : "";
+    return isDown ? "The node is down and accepts no changes" : "";
   });
 
 /** A line that stands where changes are made, while that needs the token: why, and the way in. */

@@ -607,6 +607,10 @@ export class DataTable {
     this.found = this.shown.length;
     this.lines = this.options.children ? this.#withChildren(lines) : lines;
     this.none.hidden = !this.reported || this.shown.length > 0;
+    // No heads stand over nothing; where nothing matches, they stay.
+    const isEmpty = this.reported && !this.all.length;
+    this.table.hidden = isEmpty;
+    this.element.classList.toggle("empty-table", isEmpty);
     const unmatched = "Nothing matches. Clear the search or the filters to see all.";
     setText(this.none, this.all.length ? unmatched : emptyText);
     this.table.setAttribute("aria-rowcount", String(this.lines.length + 1));

@@ -392,6 +392,19 @@ function chunkStatistics(ctx) {
   return frame.element;
 }
 
+/**
+ * What a node has open of the lookup: [["Client" or "Server", class], ...]. A scheduler has a
+ * client, a worker the server that it asks.
+ */
+const openSides = ({ client, server }) =>
+  [
+    ["Client", client],
+    ["Server", server],
+  ].filter(([, told]) => told && told !== "None");
+
+/** Of which kind of node each side is. */
+const SIDE_OF = { scheduler: "Client", worker: "Server" };
+
 function lookup(ctx) {
   const name = ctx.node().key;
   const frame = panelFrame({
@@ -401,24 +414,22 @@ function lookup(ctx) {
     ctx,
     load: () => ctx.json("/lookup/info"),
     render: (data, body) => {
-      const told = (one) => (one && one !== "None" ? one : "none");
-      const open = told(data.client) !== "none" || told(data.server) !== "none";
+      const open = openSides(data);
+      const isOpen = open.length > 0;
+      const side = SIDE_OF[ctx.node().kind] || "Lookup";
       append(
         body,
         h(
           "div",
           { class: "one-by-one" },
-          facts([
-            ["Client", breakableCall(told(data.client))],
-            ["Server", breakableCall(told(data.server))],
-          ]),
+          facts(isOpen ? open.map(([one, told]) => [one, breakableCall(told)]) : [[side, "none"]]),
         ),
         operation(
-          open ? "Recreate or close" : "Create",
-          open
-            ? "Once the client is closed, lookups find nothing until it is recreated."
+          isOpen ? "Recreate or close" : "Create",
+          isOpen
+            ? `While the ${open[0][0].toLowerCase()} is closed, lookups find nothing.`
             : "Creates what the configuration specifies.",
-          open
+          isOpen
             ? act(ctx, "Recreate", "POST", "/lookup/recreate", {
                 after: frame.run,
                 of: "lookup",
@@ -428,7 +439,7 @@ function lookup(ctx) {
                 },
               })
             : act(ctx, "Create", "POST", "/lookup/create", { after: frame.run, of: "lookup" }),
-          open
+          isOpen
             ? act(ctx, "Close", "POST", "/lookup/close", {
                 danger: true,
                 of: "lookup",
@@ -569,7 +580,7 @@ function mountScheduler(root, ctx) {
       h(
         "div",
         { class: "panel-tools" },
-        online(button("Query anyway", anyway, { kind: "small" }), ctx.signal),
+        online(button("Show anyway", anyway, { kind: "small" }), ctx.signal),
       ),
     ),
     h(
@@ -717,7 +728,7 @@ const MP_QUOTAS = {
   note: "of this server; they apply to L2 adapters that evict by IsolatedLRU",
   none:
     "No quotas on this server. An adapter that evicts by IsolatedLRU clears what belongs to a " +
-    "cache salt without a quota. The quotas of a coordinator are set on its own page.",
+    "cache salt without a quota. A coordinator’s quotas are set on its page.",
 };
 const COORDINATOR_QUOTAS = {
   note: "how much of L2 each cache salt may use, on all MP servers of this coordinator",

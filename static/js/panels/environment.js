@@ -42,12 +42,11 @@ const maskedRaw = (data) =>
     2,
   );
 
-function sameValue(row) {
+function sameValue(row, text) {
   if (row.secret) return null;
   const href = `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`;
-  const label = "Find nodes with this value";
-  const props = { class: "small gap", href, "aria-label": `${label} of ${row.name}` };
-  return h("a", props, label);
+  const name = `Find nodes with this value of ${row.name}`;
+  return h("a", { class: "small gap", href, "aria-label": name }, text);
 }
 
 const columns = (panel) => [
@@ -75,7 +74,7 @@ const columns = (panel) => [
     render: (row, fit) => [
       panel.hides(row) ? maskedMark() : breakable(row.value),
       row.secret ? [" ", panel.revealButton(row)] : null,
-      fit.shows("act") ? null : h("div", {}, sameValue(row)),
+      fit.shows("act") ? null : h("div", {}, sameValue(row, "Nodes with this value")),
     ],
     tip: (row) => (panel.hides(row) ? "" : row.value),
   },
@@ -88,7 +87,7 @@ const columns = (panel) => [
     find: false,
     value: () => 0,
     sig: (row) => String(row.secret),
-    render: sameValue,
+    render: (row) => sameValue(row, "Find nodes with this value"),
   },
 ];
 

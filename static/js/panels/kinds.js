@@ -790,15 +790,14 @@ const NODE_COLUMNS = [
  */
 function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
   let asked = false;
-  const table = new DataTable({ label: title, columns: NODE_COLUMNS, key: (row) => row.key });
-  const none = h("p", { class: "quiet-line" }, emptyText);
+  const table = new DataTable({
+    label: title,
+    columns: NODE_COLUMNS,
+    key: (row) => row.key,
+    emptyText,
+  });
   const nodes = () => (store.status ? store.status.nodes.filter(belongs) : []);
-  const draw = () => {
-    const list = nodes();
-    table.update(list);
-    table.element.hidden = !list.length;
-    none.hidden = list.length > 0;
-  };
+  const draw = () => table.update(nodes());
   const frame = panelFrame({
     title,
     note,
@@ -813,7 +812,7 @@ function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
       return { data: list, raw: JSON.stringify(list, null, 2) };
     },
     render: (_, body) => {
-      append(body, table.element, none);
+      append(body, table.element);
       draw();
     },
   });

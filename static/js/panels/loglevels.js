@@ -90,7 +90,7 @@ const columns = (panel) => [
   {
     id: "set",
     label: "Set to",
-    width: 210,
+    width: 182,
     narrow: 150,
     sort: false,
     find: false,

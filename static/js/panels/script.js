@@ -39,7 +39,13 @@ class ScriptForm {
 
   #tellDown() {
     const isDown = (this.ctx.node() || {}).state === "down";
-    setText(this.why, isDown ? "The node is down: nothing can be sent to it." : "");
+    setText(this.why, isDown ? "The node is down: no script can run on it." : "");
+  }
+
+  /** Whether the node's configuration lets it run scripts. */
+  allow(on) {
+    setOff(this.run, !on);
+    this.file.disabled = this.editor.disabled = !on;
   }
 
   async #ask() {
@@ -74,7 +80,7 @@ class ScriptForm {
 export function mount(root, ctx) {
   const form = new ScriptForm(ctx);
   const allowed = h("p", { class: "panel-line" });
-  tellAllowed(ctx, allowed, form.run);
+  tellAllowed(ctx, allowed, form);
   const frame = panelFrame({
     title: "Script",
     note: "runs inside the node’s process",
@@ -96,7 +102,7 @@ export function mount(root, ctx) {
 }
 
 /** Say beforehand what the node's configuration allows, where it can be asked. */
-async function tellAllowed(ctx, line, run) {
+async function tellAllowed(ctx, line, form) {
   const kind = ctx.node().kind;
   if (!["worker", "scheduler", "mp"].includes(kind)) return;
   try {
@@ -106,7 +112,7 @@ async function tellAllowed(ctx, line, run) {
     const { run_script_api_enabled: on, script_allowed_imports: imports } =
       kind === "mp" ? data.mp || {} : data;
     if (on === undefined) return;
-    setOff(run, !on);
+    form.allow(on);
     const href = `${nodeLink(ctx.node(), "config")}?q=run_script_api_enabled`;
     const config = h("a", { href }, "Config");
     replace(

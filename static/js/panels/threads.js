@@ -83,7 +83,16 @@ const IDENTITY_COLUMNS = [
     render: (row) =>
       h("span", { class: `state-word ${MARK[stateOf(row)][1]}` }, MARK[stateOf(row)][0]),
   },
-  { id: "name", label: "Name", width: 190, head: true, value: (row) => row.name },
+  {
+    id: "name",
+    label: "Name",
+    width: 190,
+    head: true,
+    cls: "wrap",
+    value: (row) => row.name,
+    sig: (row) => row.name,
+    render: (row) => breakable(row.name),
+  },
   { id: "level", label: "Level", width: 80, drop: 6, value: (row) => row.level },
   {
     id: "interval",
@@ -269,18 +278,18 @@ class Stacks {
   }
 }
 
+/** The names of the threads with one stack; how many they are stands before the first of them. */
+function stackNames(members) {
+  const [first, ...others] = namesOf(members).split(/(?<=,) /);
+  const count = members.length > 1 ? h("b", {}, `${members.length} ×\u00a0`) : null;
+  return [h("span", { class: "whole" }, count, first), " ", whole(others.join(" "))];
+}
+
 const stackDetails = (stack, members, open) =>
   h(
     "details",
     { class: "thread", open },
-    h(
-      "summary",
-      {},
-      h("b", {}, members.length > 1 ? `${members.length} × ` : ""),
-      whole(namesOf(members)),
-      " ",
-      h("span", { class: "muted" }, place(stack)),
-    ),
+    h("summary", {}, stackNames(members), " ", h("span", { class: "muted" }, place(stack))),
     h("pre", { class: "block", tabindex: "0" }, breakable(stack)),
   );
 

@@ -220,7 +220,7 @@ function nodeTable(view) {
       },
       {
         id: "result",
-        label: "Result",
+        label: "Result or reason",
         width: 260,
         narrow: 236,
         drop: 0.5,
