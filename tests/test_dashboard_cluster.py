@@ -326,6 +326,9 @@ def test_a_fixed_range_tells_an_alert_with_the_same_facts_as_now(show, server, s
     browser = show(server, "/?from=%d&to=%d#/" % (story.now - 900, story.now - 10))
     browser.wait_for(lambda: browser.has(line))
     assert "6 min before: restart" in browser.text(line)
+    # No line of it begins with a separator.
+    facts = browser.script("return document.querySelector(arguments[0]).textContent", line)
+    assert "·" in facts and " ·" not in facts
 
 
 def test_a_fixed_range_offers_no_undo_of_what_was_undone_after_it(show, server, story):
@@ -2152,6 +2155,9 @@ def test_why_a_node_behind_a_frontend_is_unknown_is_told_whole(show, server, sto
         "return right <= cell.right && bottom <= cell.bottom"
     )
     assert browser.script(widths)
+    # It is a line of its own, without a separator.
+    assert browser.style(".error-note", "display") == "block"
+    assert browser.text(".error-note").strip().startswith("its frontend rack2")
     assert "its frontend" in browser.texts("main .data tbody td")
     browser.script("location.hash = '#/node/%s'" % story.nodes[1]["key"])
     browser.wait_for(lambda: "Source\nits frontend" in browser.text("main"))

@@ -165,6 +165,9 @@ def test_no_line_of_the_palette_is_cut_and_no_name_broken(browser, server, width
         assert browser.script(CUT, ".palette-text, .palette-note") == []
         assert browser.script(CUT, ".palette [role=option]") == []
         assert browser.script(BROKEN, ".palette-text, .palette-note") == []
+    rises = "return [...document.querySelectorAll('.palette-text')].map((one) => one.textContent)"
+    texts = [text for text in browser.script(rises) if "→" in text]
+    assert texts and not any(" →" in text or "→ " in text for text in texts), "figures are whole"
 
 
 def test_on_a_telephone_a_result_is_its_name_with_its_note_below(browser, server):

@@ -406,7 +406,7 @@ def test_marks_of_one_change_on_several_nodes_are_one_that_counts_the_others(run
 def test_a_long_path_breaks_after_its_slashes_and_a_short_name_nowhere(run):
     body = (
         "const box = document.createElement('p');"
-        "box.append(...linked(given[0]).flat(3).filter(Boolean));"
+        "box.append(...linked(given[0]).flat(Infinity).filter(Boolean));"
         "return box.innerHTML.split('<wbr>')"
     )
     said = "save_unfull_chunk: Check(fs://localhost:0/var/lib/lmcache/remote/) failed"
@@ -438,7 +438,7 @@ def test_a_fitted_path_is_cut_before_its_last_slash(run):
 def test_numbers_stay_with_their_units_and_short_pairs_together(run):
     body = (
         "const box = document.createElement('p');"
-        "box.append(...linked(given[0]).flat(3).filter(Boolean));"
+        "box.append(...linked(given[0]).flat(Infinity).filter(Boolean));"
         "return box.textContent.replaceAll('\\u00a0', '_')"
     )
     said = "Evictions are rising: 0.3 → 12 per second"
@@ -446,6 +446,8 @@ def test_numbers_stay_with_their_units_and_short_pairs_together(run):
     said = "was 0 → 7.2 per minute; TTFT p50 of api is 410 ms, TTFT p50 421 ms"
     kept = "was 0_→_7.2_per_minute; TTFT p50 of api is 410_ms, TTFT p50_421_ms"
     assert run("controls.js", body, said) == kept
+    said = "connection refused on 3 nodes · since 14:05"
+    assert run("controls.js", body, said) == "connection refused on_3 nodes_· since 14:05"
     said = "up again (4 min 35 s), restarted 2 times in 15 min"
     assert run("controls.js", body, said) == "up again (4_min_35_s), restarted 2_times in 15_min"
     said = "a_long_setting_name some_long_value → another_long_value"
@@ -1647,15 +1649,51 @@ def test_no_data_since_stands_after_the_end_of_the_line_or_nowhere(run):
 @pytest.mark.parametrize(
     "text, parts",
     [
-        ("/root/.cargo/bin:/usr/bin", ["/", "root/", ".cargo/", "bin:", "/", "usr/", "bin"]),
-        ("http://10.0.0.9:80/a", ["http://", "10.", "0.", "0.", "9:", "80/", "a"]),
+        ("/root/.cargo/bin:/usr/bin", ["/root/", ".cargo/", "bin:", "/usr/", "bin"]),
+        ("http://10.0.0.9:80/a", ["http://10.0.0.9:80/", "a"]),
         ("max_local_cpu_size", ["max_", "local_", "cpu_", "size"]),
+        ("lmcache:num_hit_tokens", ["lmcache:", "num_", "hit_", "tokens"]),
+        ("/etc/lmcache/mp-0.yaml", ["/etc/", "lmcache/", "mp-", "0.yaml"]),
+        ("lmcache.v1.lookup_client.api", ["lmcache.", "v1.", "lookup_", "client.api"]),
+        ("0.5.6-g3e11e108", ["0.5.6-", "g3e11e108"]),
     ],
 )
-def test_a_path_is_not_broken_inside_the_name_of_a_hidden_file(run, text, parts):
+def test_a_path_is_not_broken_inside_a_hidden_file_an_address_or_before_a_suffix(run, text, parts):
     texts = "const texts = document.createTreeWalker(h('p', {}, breakable(...given)), 4);"
     body = texts + "const found = []; while (texts.nextNode()) found.push(texts.currentNode.data);"
     assert run("dom.js", body + "return found", text) == parts
+
+
+# What begins a line where only one part has room, and what is in one piece then.
+LINES = (
+    "const box = h('p', {}, %s(...given));"
+    "for (const mark of box.querySelectorAll(':scope > wbr')) mark.replaceWith('|');"
+    "return [box.textContent, [...box.querySelectorAll('.whole')].map((one) => one.textContent)]"
+)
+
+
+@pytest.mark.parametrize("write", ["breakable", "breakableCall", "whole"])
+def test_a_part_with_a_hyphen_is_one_piece(run, write):
+    label = "model_name=meta-llama/Llama-3.3-70B-Instruct"
+    text, pieces = run("dom.js", LINES % write, label)
+    assert text.replace("|", "") == label
+    assert {"meta-llama/", "Llama-3.3-70B-Instruct"} <= set(pieces)
+    path = "/etc/lmcache/mp-0.yaml"
+    assert "mp-0.yaml" in run("dom.js", LINES % write, path)[1]
+
+
+def test_a_call_breaks_before_its_brackets_and_inside_paths_and_nowhere_else(run):
+    said = "RemoteBackendHealthCheck(fs://localhost:0/var/lib/remote/) failed"
+    text, pieces = run("dom.js", LINES % "breakableCall", said)
+    lines = ["RemoteBackendHealthCheck", "(fs://localhost:0/", "var/", "lib/", "remote/) failed"]
+    assert (text.split("|"), pieces) == (lines, [])
+
+
+def test_lines_of_a_stack_are_no_one_piece(run):
+    stack = '  File "/venv/site-packages/a-b.py", line 7\n    run(my-thread)\n'
+    text, pieces = run("dom.js", LINES % "breakable", stack)
+    assert text.replace("|", "") == stack
+    assert pieces == ["site-packages/", 'a-b.py",', "(my-thread)"]
 
 
 def test_cells_with_commas_quotes_or_line_ends_are_quoted_in_csv(run):

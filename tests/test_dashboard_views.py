@@ -705,6 +705,8 @@ def test_an_empty_frontend_names_the_ways_to_nodes_and_its_events_ask_for_no_oth
     browser.wait_for(lambda: "No nodes yet" in browser.text("main .empty"))
     for option in ("--demo", "--config", "--coordinator-url", "--dns", "--discovery"):
         assert option in browser.text("main .empty")
+    # An option stands with its value.
+    assert "--node w0=10.0.0.5:7000" in browser.texts("main .commands i")
     command = "main .commands button[aria-label='Copy python3 lmcache_frontend.py --demo']"
     browser.click(command)
     browser.wait_for(lambda: "Command copied" in browser.text(".toasts"))

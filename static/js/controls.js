@@ -114,7 +114,7 @@ function commandRow([what, options]) {
   const command = `python3 lmcache_frontend.py ${options}`;
   const act = () => copy(command, "Command copied");
   const name = `Copy ${command}`;
-  const words = command.split(" ").map((word, i) => [i ? " " : "", h("i", {}, word)]);
+  const words = ["python3 ", "lmcache_frontend.py ", h("i", {}, options)];
   return h(
     "li",
     {},
@@ -463,7 +463,12 @@ const KEPT_SPACES = [
   /(?<=\d[ \u00a0](?:min|h|d)) (?=\d)/g,
   /(?<=(?:^|[ (])\S{1,7}) (?=→ \S{1,7}(?:[ \u00a0)]|$))/g,
   /(?<=\u00a0→) | (?=(?:second|minute)\b)/g,
+  /(?<=\bon) (?=\d)| (?=· )/g,
 ];
+
+/** A text whose figures stay on one line, and no line of which begins with a separator. */
+export const kept = (text) =>
+  KEPT_SPACES.reduce((text, space) => text.replace(space, "\u00a0"), String(text));
 
 /**
  * A text in which the names of nodes, frontends and instances are links, and what is too long for
@@ -471,7 +476,7 @@ const KEPT_SPACES = [
  */
 export function linked(text) {
   const instances = new Set(store.instances.values());
-  return KEPT_SPACES.reduce((kept, space) => kept.replace(space, "\u00a0"), String(text))
+  return kept(text)
     .split(/([\s,;:()]+)/)
     .map((word) => {
       if (word.startsWith("(")) return [h("wbr"), word];

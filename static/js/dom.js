@@ -44,10 +44,27 @@ export function h(tag, props, ...children) {
   return element;
 }
 
-const cut = (name) =>
-  name
-    .split(/(?<=[_:/,=-]|[^/]\.)(?=[^/])|(?<=:)(?=\/[^/])|(?<=[a-z])(?=[A-Z])/)
-    .map((part, i) => [i ? h("wbr") : null, part]);
+/** A path, URL, call or list falls into parts after "/", "," and "=", and before "(". */
+const PARTS = /(?<=[,=]|[^:/=(,]\/)(?=[^/)])|(?=\()/;
+/**
+ * A part falls into words, but not inside an address with a port or a version, nor before the short
+ * end of a name: "mp-0.yaml".
+ */
+const WORDS =
+  /(?<=\w[_-])(?=\w)|(?<=:)(?=\/?[^/\d:])|(?<=[^/.]\.)(?=[^/\d])(?!\w{1,5}$)|(?<=[a-z])(?=[A-Z])/;
+
+const span = (inside) => h("span", { class: "whole" }, inside);
+
+/** The parts of each word, those with a hyphen in one piece where a line can hold them. */
+const cut = (text, write) =>
+  text.split(/(\s+)/).map((word) =>
+    word.split(PARTS).map((part, i) => {
+      const inside = write(part);
+      return [i ? h("wbr") : null, /\w-\w/.test(part) ? span(inside) : inside];
+    }),
+  );
+
+const words = (part) => part.split(WORDS).map((word, i) => [i ? h("wbr") : null, word]);
 
 /**
  * A name, path or URL that may be broken after its separators and between its words, where there is
@@ -55,18 +72,17 @@ const cut = (name) =>
  */
 export const breakable = (name) =>
   /^\/.*:\//.test(name)
-    ? name.split(/(?<=:)/).map((path) => h("span", { class: "whole" }, cut(path)))
-    : cut(name);
+    ? name.split(/(?<=:)/).map((path) => span(cut(path, words)))
+    : cut(name, words);
+
+/** The text of a class or a call: it may break before "(" and inside paths, never in a name. */
+export const breakableCall = (text) => cut(text, String);
 
 /** A text with names: a word with a hyphen or a slash is not broken there. */
 export const whole = (text) =>
   String(text)
     .split(/(\s+)/)
-    .map((word) => (/\w[-/]\w/.test(word) ? h("span", { class: "whole" }, word) : word));
-
-/** The text of a class or a call: it may break before "(" and inside paths, never in a name. */
-export const breakableCall = (text) =>
-  text.split(/(?=\()|(?<=[/,])(?=[^/])/).map((part, i) => [i ? h("wbr") : null, part]);
+    .map((word) => (/\w[-/]\w/.test(word) ? span(breakable(word)) : word));
 
 /** An SVG element. */
 export function svg(tag, props, ...children) {

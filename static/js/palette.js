@@ -1,7 +1,15 @@
 // Ctrl-K finds nodes, views and actions; ? shows the keys.
 
 import { parseRoute, setLast } from "./address.js";
-import { copy, downloadBundle, instanceLink, kindText, nodeLink, stateMark } from "./controls.js";
+import {
+  copy,
+  downloadBundle,
+  instanceLink,
+  kept,
+  kindText,
+  nodeLink,
+  stateMark,
+} from "./controls.js";
 import { breakable, h, icon, replace, whole } from "./dom.js";
 import { plural, untilText, when } from "./format.js";
 import { getText, instanceName, refreshNow, setRefresh, store, trusted } from "./server.js";
@@ -617,7 +625,7 @@ class Palette {
         onclick: () => this.#run(entry),
       },
       entry.mark || icon(locked ? "lock" : entry.image),
-      h("span", { class: "palette-text" }, highlighted(entry.text, words)),
+      h("span", { class: "palette-text" }, highlighted(kept(entry.text), words)),
       h("span", { class: "palette-note" }, whole(entry.note || "")),
     );
   }

@@ -924,6 +924,9 @@ const pins = (ctx) =>
     "Nothing is pinned.",
   );
 const FIRST_KEYS = 100;
+const placesOf = ({ placements }) =>
+  placements.map((one) => `${one.instance_id} · ${tierName(one)}`);
+const unbroken = (place, i) => [i ? "; " : "", h("span", { class: "gap" }, place)];
 const directory = (ctx) =>
   keyTable(
     ctx,
@@ -935,8 +938,9 @@ const directory = (ctx) =>
         label: "Stored in",
         width: 230,
         cls: "wrap",
-        value: (row) =>
-          row.placements.map((one) => `${one.instance_id} · ${tierName(one)}`).join("; "),
+        value: (row) => placesOf(row).join("; "),
+        sig: (row) => placesOf(row).join(),
+        render: (row) => h("span", {}, placesOf(row).map(unbroken)),
       },
       {
         id: "size",

@@ -545,7 +545,8 @@ function alertItem(line, now, opened, incident = null) {
   const [nearest, ...told] = briefDetails(line, incident);
   const undo = incident ? null : undoLink(line.change);
   const isLink = Boolean(undo && undo.href);
-  const known = [sinceParts(line, now), nearest && linked(nearest), !isLink && undo];
+  const times = sinceParts(line, now).map((part) => (part.textContent ? part : linked(part)));
+  const known = [times, nearest && linked(nearest), !isLink && undo];
   const facts = known.filter(Boolean);
   const body = h("div", { class: "evidence" });
   const more = h("button", { type: "button", class: "link" }, "Details");
@@ -572,7 +573,7 @@ function alertItem(line, now, opened, incident = null) {
       h(
         "span",
         { class: "fact-line" },
-        facts.map((fact, i) => [i ? " ·\u00a0" : "", fact]),
+        facts.map((fact, i) => [i ? "\u00a0· " : "", fact]),
       ),
       isLink ? undo : null,
       more,

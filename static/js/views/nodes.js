@@ -305,7 +305,7 @@ const actionColumn = (view) => ({
   render: (row) => view.actionCell(row),
 });
 
-const errorNote = ({ error }) => h("span", { class: "muted error-note" }, ` · ${error}`);
+const errorNote = ({ error }) => h("span", { class: "muted error-note" }, ` ${error}`);
 
 function placeColumns() {
   return [
