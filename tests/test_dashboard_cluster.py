@@ -313,6 +313,25 @@ def test_the_rest_of_an_incident_stays_together_when_an_alert_is_silenced(show, 
     browser.wait_for(lambda: poll(browser) or incidents(browser)[:1] == [["evictions"]])
 
 
+def test_a_change_whose_only_alert_is_silenced_can_still_be_undone(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, "evictions")
+    suspect(story, "restarts")
+    found = {one["rule"]: one for one in story.alerts}
+    quiet = {"until": story.now + 900, "comment": "", "by": ""}
+    found["restarts"]["silence"] = quiet
+    browser = show(server)
+    row = ".silenced .quiet"
+    browser.wait_for(lambda: browser.has(row))
+    assert not browser.has(row + " .undo"), "the change stands above, with the other alert"
+    found["evictions"]["silence"] = quiet
+    browser.wait_for(lambda: poll(browser) or browser.count(row + " a.undo") == 2)
+    assert "after chunk_size 256 → 512" in browser.text(row + " p").replace("\xa0", " ")
+    assert "#/many?action=setting&key=chunk_size&value=256" in browser.attribute(
+        row + " a.undo", "href"
+    )
+
+
 def test_a_fixed_range_tells_an_alert_with_the_same_facts_as_now(show, server, story):
     change_of_all_workers(story, 1348, "256", "512")
     fact = "6 min before: restart on " + SICK

@@ -819,7 +819,12 @@ export class AlertCard {
     const over = this.past ? [] : this.status.silences || [];
     this.silenced.hidden = !lines.length && !over.length;
     if (this.silenced.hidden) return;
-    if (silences) silences.drawSilences(this.silenced, this.quiet, lines, over);
+    // A change stays where it can be undone: here, unless other alerts after it are active.
+    const isTold = ({ change }) => this.blocks.some((block) => isOneChange(block.change, change));
+    const told = lines.map((line) =>
+      line.change && isTold(line) ? { ...line, change: null } : line,
+    );
+    if (silences) silences.drawSilences(this.silenced, this.quiet, told, over);
     else if (await loadSilences()) this.#drawAnew();
   }
 

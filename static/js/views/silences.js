@@ -7,7 +7,7 @@ import { plain, plural, untilText } from "../format.js";
 import { poll, sendJson, store } from "../server.js";
 import { pastTense } from "../words.js";
 import { alertLines, carefully, keptFocus, sentenceOf, silence } from "./alerts.js";
-import { actorOf } from "./eventlist.js";
+import { actorOf, undoLink, undoOf } from "./eventlist.js";
 
 const HOUR = 3600;
 const SILENCER = /^(\w+) \((.+)\)$/; // how the server tells who silenced an alert
@@ -66,7 +66,10 @@ function silenceItem(line) {
   ending.setAttribute("aria-label", `End silence: ${said}`);
   guarded(ending);
   const more = notes.filter(Boolean).map((note) => ` · ${note}`);
-  return h("li", { class: "quiet" }, h("p", {}, "Silenced: ", linked(said), more), ending);
+  const undo = line.change && undoLink(line.change);
+  const { setting, before, after } = line.change || {};
+  const change = undo ? [` · after ${setting} ${before}\u00a0→\u00a0${after} `, undo] : null;
+  return h("li", { class: "quiet" }, h("p", {}, "Silenced: ", linked(said), more, change), ending);
 }
 
 /** List silenced alerts as lines, and the silences of alerts that are over, in a fold. */
@@ -74,5 +77,8 @@ export function drawSilences(fold, list, lines, over) {
   const all = [...lines, ...alertLines(over.map(alertOfSilence))];
   replace(list, all.map(silenceItem));
   setText(fold.firstChild, `${plain(all.length)} silenced`);
-  if (all.length === 1) fold.open = true;
+  // It opens for a change that can be undone nowhere else; then it is as the reader leaves it.
+  const offers = lines.filter(({ change }) => change && undoOf(change)?.href).length;
+  if (all.length === 1 || offers > Number(fold.dataset.offers || 0)) fold.open = true;
+  fold.dataset.offers = offers;
 }
