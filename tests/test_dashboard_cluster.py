@@ -2382,6 +2382,21 @@ def test_a_thousand_nodes_need_few_rows_and_little_script(show, fleet):
     browser.wait_for(lambda: names(browser) == ["qwen32b-050", "worker3"])
 
 
+@pytest.mark.parametrize("width", [360, 1440])
+def test_the_last_row_in_sight_of_a_long_table_is_half_a_row(show, fleet, browser, width):
+    rows = (
+        "const box = document.querySelector('main .table-wrap');"
+        "const rows = [...box.querySelectorAll('tbody:not(.spacer) tr')].slice(0, 9);"
+        "const head = box.querySelector('thead').offsetHeight;"
+        "return [new Set(rows.map((row) => row.offsetHeight)).size,"
+        "        ((box.clientHeight - head) / rows[0].offsetHeight) % 1]"
+    )
+    browser.resize(width, 777)
+    show(fleet, "/#/nodes")
+    browser.wait_for(lambda: browser.count("main .data tbody tr") > 20)
+    assert browser.script(rows) == [1, 0.5]
+
+
 CHANGE_ALL = """
     const {store, notify, setPaused} = await import("/static/js/server.js");
     setPaused(true);
