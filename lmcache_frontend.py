@@ -6324,9 +6324,10 @@ def missing_workers(states: Sequence[NodeState]) -> Iterator[Alert]:
     workers = [state for state in states if state.kind == "worker" and uses_controller(state.conf)]
     if registered and sum(registered) < len(workers):
         keys = spoken_names([state.node.key for state in workers])
-        count = f"{sum(registered):.0f} of {len(workers)} workers"
-        text = f"Only {count} are registered with the controller"
-        yield common_alert("controller_misses_workers", f"{text} ({keys})", key="controller")
+        count = sum(registered)
+        share = f"{count:.0f} {'is' if count == 1 else 'are'} registered with the controller"
+        text = f"Of {len(workers)} workers with enable_controller ({keys}), only {share}"
+        yield common_alert("controller_misses_workers", text, key="controller")
 
 
 @functools.lru_cache(maxsize=64)
@@ -6436,7 +6437,9 @@ class Silences:
         with self._lock:
             self._forget_ended()
             if len({*self._silences, *added}) > MAX_SILENCES:
-                raise FrontendError(400, f"there are {MAX_SILENCES} silences already")
+                raise FrontendError(
+                    400, f"there are already {MAX_SILENCES} silences; end some first"
+                )
             self._silences.update(added)
             self.changes += 1
         return until
@@ -6778,7 +6781,7 @@ class Watched:
         """
         for state in states:
             if state not in STATES:
-                what = f"state {one_line(state)!r} is none of {', '.join(STATES)}"
+                what = f"state {one_line(state)!r} is not one of {', '.join(STATES)}"
                 raise FrontendError(400, what, "state")
         wanted = frozenset(names)
         with self.lock:
@@ -7163,7 +7166,7 @@ def history_metrics(names: str) -> List[str]:
     requested = dict.fromkeys(name for name in names.split(",") if name)
     for name in requested:
         if name not in SERIES and name not in METRICS:
-            what = f"there is no history of {one_line(name)!r}: {', '.join(SERIES)}"
+            what = f"there is no history of {one_line(name)!r}; choose from {', '.join(SERIES)}"
             raise FrontendError(400, what, "metric")
     return [name for name in requested or SERIES if name in SERIES]
 
@@ -7172,7 +7175,7 @@ def check_history_size(nodes: int, metrics: int, points: int) -> None:
     values = nodes * metrics * points
     if values > MAX_HISTORY_VALUES:
         size = f"{nodes} nodes x {metrics} metrics x {points} points are {values} values"
-        limit = f"at most {MAX_HISTORY_VALUES} per request (fewer nodes, metrics or seconds)"
+        limit = f"more than {MAX_HISTORY_VALUES}: request fewer nodes, metrics or seconds"
         raise FrontendError(400, f"{size}, {limit}", "seconds")
 
 
@@ -7180,7 +7183,7 @@ def check_history_hours(nodes: int, start: float, end: float) -> None:
     hours = int((end - start) / 3600) + 1
     if nodes * hours > MAX_HISTORY_HOURS:
         size = f"{nodes} nodes x {hours} hours of the history file"
-        limit = f"more than {MAX_HISTORY_HOURS} (fewer nodes or less time)"
+        limit = f"more than {MAX_HISTORY_HOURS}: request fewer nodes or less time"
         raise FrontendError(400, f"{size} are {limit}", "start")
 
 
@@ -7713,7 +7716,7 @@ class StatusPage:
     def by(self, label: str) -> Dict[str, object]:
         """The figures by ``model`` or ``cache_salt``, largest first. Raises FrontendError 400."""
         if label not in STATUS_LABELS:
-            what = f"by {one_line(label)!r} is none of {', '.join(STATUS_LABELS)}"
+            what = f"by {one_line(label)!r} is not one of {', '.join(STATUS_LABELS)}"
             raise FrontendError(400, what, "by")
         with self._watched.lock:
             members = [state.member() for state in self._watched.nodes.values()]
@@ -8208,8 +8211,8 @@ def node_families(states: Iterable[NodeState]) -> Dict[str, List[Tuple[str, obje
         if state.latency is not None:
             latency.append((label, f"{state.latency:.6g}"))
     return {
-        "node_info gauge Kind and version of each node, as labels of the value 1.": info,
-        "node_restarts_total counter Restarts of the node that polls noticed.": restarts,
+        "node_info gauge Kind and version of each node, as labels; always 1.": info,
+        "node_restarts_total counter Restarts of the node, as seen by polls.": restarts,
         "node_latency_seconds gauge Response time of the node's last poll.": latency,
     }
 
@@ -11852,7 +11855,7 @@ def after_change(server: FrontendServer, message: str, persisted: bool) -> Respo
     """Poll the changed nodes; report the change, and whether it outlives this process."""
     if not persisted:
         advice = "" if server.config else " (start it with --config to keep changes)"
-        message += " until the frontend stops" + advice
+        message += "; the change lasts until the frontend stops" + advice
     server.monitor.refresh_soon()
     return Response.json({"status": "success", "message": message, "persisted": persisted})
 
@@ -11882,7 +11885,7 @@ def add_node(
 def post_proxy(server: FrontendServer, request: ApiRequest) -> Response:
     entry = entry_of(request.json())
     entry.setdefault("nodes", [])
-    return add_node(server, request, entry, LOCAL_PROXY, "Proxy")
+    return add_node(server, request, entry, LOCAL_PROXY, "Proxy node")
 
 
 def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Response:
@@ -11917,7 +11920,7 @@ def get_node_health(server: FrontendServer, request: ApiRequest) -> Response:
 
 def delete_node(server: FrontendServer, request: ApiRequest) -> Response:
     node, persisted = server.registry.change(request.arguments[0], None)
-    return after_change(server, f"Node {node.name} deleted", persisted)
+    return after_change(server, f"Node {node.name} removed", persisted)
 
 
 def post_test(server: FrontendServer, request: ApiRequest) -> Response:
@@ -12029,7 +12032,7 @@ def get_events(server: FrontendServer, request: ApiRequest) -> Response:
     kinds = tuple(request.names("kind"))
     for kind in kinds:
         if kind not in EVENT_KINDS:
-            raise invalid("kind", f"{one_line(kind)!r} is none of {', '.join(EVENT_KINDS)}")
+            raise invalid("kind", f"{one_line(kind)!r} is not one of {', '.join(EVENT_KINDS)}")
     since, until = (request_number(request, name) for name in ("since", "until"))
     if since is not None and until is not None and since > until:
         raise invalid("since", "is after until")
@@ -12405,7 +12408,10 @@ class Telemetry:
             ("start_time_seconds gauge Start of the process, Unix time.", started),
             ("sent_bytes_total counter Bytes of bodies sent to clients.", to_clients),
             ("node_sent_bytes_total counter Bytes of bodies sent to nodes.", to_nodes),
-            ("refused_connections_total counter Refused: too many were open.", server.refused),
+            (
+                "refused_connections_total counter Connections refused: too many were open.",
+                server.refused,
+            ),
             ("open_connections gauge Clients connected now.", len(server.connections)),
             ("node_pool_hits_total counter Requests that reused a connection.", pool.hits),
             ("node_connections_opened_total counter Connections opened to nodes.", pool.opened),
@@ -13054,8 +13060,8 @@ def is_wanted(settings: PluginSettings, program: str) -> bool:
     is_for_workers = os.path.basename(program).lower().startswith("worker_")
     if settings.role != "worker" or is_for_workers:
         return True
-    reason = "lmcache_frontend: started by a worker, while the scheduler's copy serves"
-    print(f"{reason}: name the file scheduler_... or worker_... to choose", flush=True)
+    reason = "lmcache_frontend: a worker started this copy, but the scheduler's copy serves"
+    print(f"{reason}. To choose one, name the file scheduler_... or worker_...", flush=True)
     return False
 
 
@@ -14088,7 +14094,7 @@ that may be repeated take a comma-separated list there.
 exit status: 0 success (with --status: every node is up), 1 could not start
 (with --status: some node is not up), 2 invalid options or files.
 
-manual: press ? in the dashboard, or open
+manual: click Help (?) in the dashboard, or open
 """
 
 # Options whose value may be omitted.
@@ -14769,7 +14775,9 @@ def announce(options: argparse.Namespace, server: FrontendServer) -> None:
     if server.trust.mode == "everyone":
         lines.append("Warning: --trust everyone lets every client change the cluster.")
     elif not server.trust.token_given:
-        lines.append(f"To make changes from elsewhere, {verb} {remote}#token={server.trust.token}")
+        lines.append(
+            f"To make changes from another host, {verb} {remote}#token={server.trust.token}"
+        )
     # Serve also when the output is full.
     with contextlib.suppress(FrontendError):
         print_out("\n".join(lines))

@@ -189,7 +189,7 @@ def test_a_view_that_the_server_did_not_deliver_is_loaded_when_it_returns(browse
     browser.offline(True)
     try:
         browser.script("location.hash = '#/compare'")
-        said = "Not loaded: the frontend server does not respond."
+        said = "Not loaded: the frontend does not respond."
         browser.wait_for(lambda: said in browser.text("main"))
         assert browser.text("h1") == "Compare"
         assert not browser.has("main button"), "the banner has one"

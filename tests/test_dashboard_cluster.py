@@ -648,7 +648,7 @@ def test_what_is_not_known_of_nodes_is_told_in_one_way_and_truly_without_the_ser
     for one in story.nodes:
         one.update(state="unknown", kind="unknown")
     said = "%d nodes have not been polled yet." % len(story.nodes)
-    away = "Not loaded: the frontend server does not respond."
+    away = "Not loaded: the frontend does not respond."
     for tab in ("many?tab=cache", "many?tab=rollout", "compare?preset=reachable"):
         browser = show(server, "/#/" + tab, "main h1")
         browser.wait_for(lambda: said in browser.text("main").replace("\xa0", " "))

@@ -784,7 +784,8 @@ def action(method, path, status=200, node="w0"):
         ),
         (
             action("PUT", "/proxy2/w0/bypass/add?backend_name=RemoteBackend", 499),
-            "RemoteBackend may not have been bypassed on w0: the client left before the response",
+            "RemoteBackend may not have been bypassed on w0: "
+            "the client disconnected before the response",
         ),
         (
             action("POST", "/proxy2/w0/other", 503),

@@ -1219,9 +1219,9 @@ def test_a_panel_that_the_server_cannot_deliver_is_asked_for_as_rarely_as_the_se
             "window.fetch = () => Promise.reject(new Error('gone'));"
             "window.began = performance.now(); location.hash = '#/node/w0/cache'"
         )
-        wait_text(browser, "Not loaded: the frontend server does not respond.")
+        wait_text(browser, "Not loaded: the frontend does not respond.")
         browser.press("/")
-        wait_text(browser, "Not opened: the frontend server does not respond.", ".toasts")
+        wait_text(browser, "Not opened: the frontend does not respond.", ".toasts")
         failures = "return (await import('/static/js/server.js')).store.failures"
         browser.wait_for(lambda: browser.script(failures) >= 3, 20)
         # After the first failure the page waits 1 s, then 2 s.

@@ -640,7 +640,7 @@ def test_a_node_is_added_changed_and_removed_and_each_change_is_written_to_the_c
     browser.wait_for(lambda: names(browser) == ["w0"])
     assert any(os.path.basename(str(config)) in text for text in browser.texts(".toast"))
     assert [entry["name"] for entry in json.loads(config.read_text())] == ["w0"]
-    row_button(browser, "Change", "w0")
+    row_button(browser, "Edit", "w0")
     fill(browser, name="w1")
     button(browser, "Save", "dialog")
     browser.wait_for(lambda: names(browser) == ["w1"])

@@ -331,7 +331,7 @@ def test_the_variables_that_kubernetes_sets_for_a_service_of_our_name_are_no_opt
 def test_a_worker_that_starts_the_schedulers_plugin_ends_it_in_order_and_says_why():
     environ = environment(dict(ENGINE, extra_config={"plugin.frontend.port": 0}), role="worker")
     status, output = run(env=environ)
-    assert status == 0 and "started by a worker" in output
+    assert status == 0 and "a worker started this copy" in output
 
 
 def test_a_mistyped_variable_is_said_in_lmcaches_log():

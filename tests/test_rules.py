@@ -587,7 +587,8 @@ def test_a_controller_that_knows_fewer_workers_than_are_up_is_reported(known, al
     others = [worker("d", uses, state="down"), worker("e", {"enable_controller": False})]
     nodes = [worker("a", uses), worker("b", uses), *others, controller(known)]
     found = [item for item in lf.cluster_findings(nodes) if item.rule != "config_drift"]
-    text = "Only 1 of 2 workers are registered with the controller (a, b)"
+    only = "only 1 is registered with the controller"
+    text = "Of 2 workers with enable_controller (a, b), " + only
     assert [item.text for item in found] == ([text] if alarm else [])
 
 

@@ -94,7 +94,7 @@ export async function opened(load) {
   try {
     return await loadModule(load);
   } catch (error) {
-    toast("Not opened: the frontend server does not respond.", "bad");
+    toast("Not opened: the frontend does not respond.", "bad");
     return null;
   }
 }

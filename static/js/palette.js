@@ -42,7 +42,7 @@ const VIEWS = [
   ["Bulk actions", "#/many"],
   ["Cache operations", "#/many?tab=cache"],
   ["Rollout of a setting", "#/many?tab=rollout"],
-  ["Nodes: add, change, remove", "#/nodes"],
+  ["Nodes: add, edit, remove", "#/nodes"],
 ];
 
 /** What is done to many nodes, as it is searched for. */
@@ -63,7 +63,7 @@ const KEYS = [
   ["R", "refresh: poll all nodes now"],
   ["L", "hold the time range, or follow the current time"],
   ["Ctrl Enter", "in the search: open in a new tab"],
-  ["Esc", "close a menu, a dialog or a selection"],
+  ["Esc", "close a menu or dialog, or clear a selection"],
   ["← →", "on a chart: read the values; on the fleet map: move"],
   ["Shift ← →, Enter", "on a chart: choose a span, then zoom all charts"],
   ["Alt ←", "go back: undo a zoom"],

@@ -5,7 +5,7 @@ import { addressText } from "./format.js";
 
 const BASE = new URL(".", document.baseURI).href;
 const TOKEN_KEY = "lmcache.token";
-const NO_RESPONSE = "the frontend server does not respond";
+const NO_RESPONSE = "the frontend does not respond";
 const FRESH = 1; // seconds for which a status tells that the server is there
 let memoryToken = "";
 

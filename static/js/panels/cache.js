@@ -221,7 +221,7 @@ function clear(ctx, backend) {
       of: backend,
       confirm: {
         title: backend ? `Clear ${backend} of ${name}?` : `Clear every cache of ${name}?`,
-        text: `All cached KV chunks there are deleted. ${AFTER}`,
+        text: `Deletes all cached KV chunks there. ${AFTER}`,
         typed: name,
       },
     },
@@ -382,7 +382,7 @@ function chunkStatistics(ctx) {
             of,
             confirm: {
               title: `Reset the chunk statistics of ${ctx.node().key}?`,
-              text: "All counts so far are discarded.",
+              text: "Discards all counts so far.",
             },
           }),
         ),
@@ -725,10 +725,10 @@ function quotas(ctx, shape, { note, none, defaults = null }) {
 
 // Both kinds limit L2. LMCache's IsolatedLRU clears what has no quota of the MP server.
 const MP_QUOTAS = {
-  note: "of this server; they apply to L2 adapters that evict by IsolatedLRU",
+  note: "for the L2 adapters of this server that use IsolatedLRU eviction",
   none:
-    "No quotas on this server. An adapter that evicts by IsolatedLRU clears what belongs to a " +
-    "cache salt without a quota. A coordinator’s quotas are set on its page.",
+    "No quotas on this server. An L2 adapter with IsolatedLRU eviction evicts all KV of a cache " +
+    "salt that has no quota. A coordinator’s quotas are set on its page.",
 };
 const COORDINATOR_QUOTAS = {
   note: "how much of L2 each cache salt may use, on all MP servers of this coordinator",
@@ -757,14 +757,14 @@ function mountMp(root, ctx) {
       clearL1(
         "Clear L1",
         "Deletes the objects in L1 that are not locked. L2 keeps its copies.",
-        "All objects in L1 that are not locked are deleted.",
+        "Deletes all objects in L1 that are not locked.",
         { tier: "l1" },
         ["/clear-cache", "/api/clear-cache"], // of 0.5.0 and 0.4.4
       ),
       clearL1(
         "Clear L1 by force",
         "Deletes locked objects too: running requests may fail. L2 keeps its copies.",
-        "Locked objects are deleted too: running requests may fail.",
+        "Deletes locked objects too: running requests may fail.",
         { tier: "l1", force: true },
       ),
     ),
@@ -978,7 +978,7 @@ function mountController(root, ctx) {
           operation(
             one.instance_id,
             `${plural(one.key_count, "key")} on ${plural(one.worker_count, "worker")}. ` +
-              "Check workers: the controller asks each one for its health.",
+              "“Check workers” makes the controller check the health of each worker.",
             act(ctx, "Check workers", "POST", "/health", {
               body: { instance_id: one.instance_id },
             }),

@@ -226,7 +226,7 @@ function factColumns(panel) {
 
 const editColumn = (panel) => ({
   id: "edit",
-  label: "Change",
+  label: "Actions",
   width: 72,
   narrow: 60,
   sort: false,
@@ -278,7 +278,7 @@ class EditForm {
     const look = { type: "submit", class: "small in-row primary", "aria-label": label };
     this.go = h("button", look, "Set");
     const { ctx } = panel;
-    const hint = "Lasts until the node restarts. Some settings cannot be changed at run time.";
+    const hint = "Lasts until the node restarts. Some settings cannot be changed at runtime.";
     this.element = h(
       "form",
       { class: "in-place", novalidate: true },

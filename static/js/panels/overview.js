@@ -120,7 +120,7 @@ function aboutRows(node, more) {
     ["Address", atSlashes(node.address)],
     ["Proxy path", atSlashes(node.path)],
     ["Source", sourceText(node)],
-    ["Proxy", proxyLink(node)],
+    ["Reached through", proxyLink(node)],
     ["Last polled", node.polled && !store.error ? clock(node.polled) : null],
     ["Response time", responseTime(node)],
     ["Last error", node.error],

@@ -250,7 +250,7 @@ class Console {
       event.preventDefault();
       this.#submit();
     });
-    const note = h("p", { class: "muted" }, "sent to this node unchanged");
+    const note = h("p", { class: "muted" }, "send any request to this node; it arrives unchanged");
     this.element = h(
       "section",
       { class: "panel", "aria-label": "Requests" },

@@ -365,8 +365,8 @@ class BulkActions {
   /** Leaving the page aborts no change: the rest of the nodes get it, too. */
   #leave() {
     if (this.running) {
-      toast(`Still applying while other pages are shown: ${this.title}`);
-      tellAtLink("goes on");
+      toast(`Still applying in the background: ${this.title}`);
+      tellAtLink("running");
       return;
     }
     this.end.abort();
@@ -509,7 +509,7 @@ class BulkActions {
     const parts = [...new Set(kinds)].sort(byName).map((kind) => `${kind} (${plain(count(kind))})`);
     const nodes = `${plain(kinds.length)} of ${plural(selected.length, "selected node")}`;
     const verb = kinds.length === 1 ? "is" : "are";
-    return ` ${nodes} ${verb} skipped, of a kind that does not support this: ${parts.join(", ")}.`;
+    return ` ${nodes} ${verb} skipped because this is not supported there: ${parts.join(", ")}.`;
   }
 
   /** What will be done, and where. */
@@ -572,7 +572,7 @@ class BulkActions {
     const among = plural(instances.length, "instance");
     notes.push(`Affects ${plain(nodes.length)} of ${all} nodes in ${among}.`);
     if (danger)
-      notes.push("All cached KV chunks on these nodes are deleted. This cannot be undone.");
+      notes.push("This deletes all cached KV chunks on these nodes and cannot be undone.");
     return confirmDialog({
       title: `${says ? says() : label} on ${plural(nodes.length, "node")}${where}?`,
       text: [...notes, namesText(nodes)],

@@ -168,7 +168,7 @@ class EventsView {
 
   /** Why there are no rows, and what would show some. */
   #nothing() {
-    if (store.error) return "Not loaded: the frontend server does not respond.";
+    if (store.error) return "Not loaded: the frontend does not respond.";
     if (!store.status.nodes.length) return "No events: the frontend has no nodes yet.";
     const filtered = this.kind || this.node || this.words.length;
     const hint = filtered ? "Clear the filters, or choose a longer time range." : "";

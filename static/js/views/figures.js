@@ -286,8 +286,7 @@ export class Tiles {
   }
 }
 
-const OTHER_NODES =
-  "No change is shown: other nodes are up than in the first third of the time range.";
+const OTHER_NODES = "No change is shown: other nodes were up in the first third of the time range.";
 
 const FEW = 0.02; // of all nodes: of a large fleet some are always away
 

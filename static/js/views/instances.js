@@ -343,8 +343,8 @@ const FIGURE_COLUMNS = [
     width: 108,
     narrow: 96,
     title:
-      "99 of 100 retrievals are faster; that of an instance is that of its slowest rank, for " +
-      "which the others wait",
+      "99 of 100 retrievals are faster. An instance has the p99 of its slowest rank, because " +
+      "the others wait for it.",
   }),
   {
     ...figure("local_cache_bytes", { width: 186, drop: 2 }),

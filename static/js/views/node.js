@@ -222,7 +222,7 @@ function aboutLine(node, status) {
     [node.version, ""],
     [middle(node.address || "", 24), "only-wide"],
     [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
-    [since && `since ${since}`, "only-wide"],
+    [since && `up since ${since}`, "only-wide"],
   ].filter(([text]) => text);
 }
 

@@ -1,4 +1,4 @@
-// Which nodes the frontend watches: add, change, remove; test a connection before saving.
+// Which nodes the frontend watches: add, edit, remove; test a connection before saving.
 
 import {
   button,
@@ -85,7 +85,7 @@ class NodeForm {
   open() {
     const { row } = this;
     return formDialog({
-      title: row ? `Change ${row.name}` : `Add a ${this.isProxy ? "frontend" : "node"}`,
+      title: row ? `Edit ${row.name}` : `Add a ${this.isProxy ? "frontend" : "node"}`,
       action: row ? "Save" : "Add",
       build: (body, dialog) => this.#build(body, dialog),
       submit: (form) => this.#submit(form),
@@ -437,15 +437,15 @@ class NodesPage {
 
   actionCell(row) {
     if (FOLLOWED.test(row.source) && !row.isProxy) {
-      const title = `Listed by ${row.source}; change it there`;
+      const title = `Listed by ${row.source}; edit it there`;
       return h("span", { class: "muted", title }, "managed by its source");
     }
     const act = (label, image, kind, work) => {
       const look = { kind: `small ${kind} in-row or-icon`, image, name: `${label} ${row.name}` };
       return guarded(button(label, work, look), this.signal);
     };
-    const change = act("Change", "edit", "", () => this.edit(row));
-    return [change, " ", act("Remove", "trash", "danger", () => this.remove(row))];
+    const edit = act("Edit", "edit", "", () => this.edit(row));
+    return [edit, " ", act("Remove", "trash", "danger", () => this.remove(row))];
   }
 
   async edit(row, asProxy = false) {
@@ -457,7 +457,7 @@ class NodesPage {
     const what = row.isProxy ? "frontend" : "node";
     const more = row.isProxy ? " Its nodes are removed too." : "";
     const text =
-      `This ${what} (${row.address}) is removed from this frontend. ` +
+      `This frontend stops monitoring the ${what} at ${row.address}. ` +
       `The ${what} itself keeps running.${more}`;
     if (!(await confirmDialog({ title: `Remove ${row.name}?`, text, action: "Remove" }))) return;
     const name = encodeURIComponent(row.isProxy ? row.name : row.key);

@@ -483,7 +483,7 @@ export class RolloutView {
           { class: "quiet-line" },
           "Each change is also listed in ",
           h("a", { href: "#/events?kind=changed" }, "Events"),
-          " with its undo, and stays there when this page is closed.",
+          ", with an undo, and stays there after you close this page.",
         ),
       ),
     );
