@@ -3862,22 +3862,22 @@ NOTES = {
         "Share of all tokens looked up: L1, L2 and the hits of in-process workers add up to the"
         " lookup hit rate."
     ),
-    "l2_hit_rate": "Share of all tokens looked up; what L2 adds to L1.",
+    "l2_hit_rate": "Share of all tokens looked up that were found in L2 and not in L1.",
     "stored_tokens_per_second": (
-        "MP servers count the chunks of each rank: these times the chunk size, divided by the"
+        "Of an MP server: the chunks that all ranks stored, times the chunk size, divided by the"
         " number of ranks."
     ),
     "requested_tokens_per_second": (
-        "In-process LMCache requests what a lookup matched beyond the engine's GPU prefix; of an"
-        " MP server these are the tokens looked up."
+        "Of in-process LMCache: the tokens that a lookup matched beyond the engine's GPU prefix. Of"
+        " an MP server: the tokens looked up."
     ),
     "remote_cache_bytes": "In-process LMCache always reports 0, which counts as unknown.",
     "gpu_prefix_hit_rate": "SGLang also counts the tokens that LMCache loaded.",
     "tokens_saved_per_second": "What LMCache supplied, so that no GPU had to compute it.",
     "gpu_seconds_saved_per_second": (
         "Tokens saved times the engine's prefill seconds per computed token, times the number of"
-        " ranks: GPU seconds saved each second, as many as GPUs that are not needed. Assumes that"
-        " saved tokens would cost what computed ones did."
+        " ranks: GPU seconds saved each second, which is the number of GPUs that are not needed."
+        " Assumes that a saved token would have cost as much as a computed one."
     ),
 }
 WITHOUT_HISTORY = (

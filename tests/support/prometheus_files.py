@@ -27,7 +27,7 @@ HOW = {lf.ALIKE: "sum", lf.SUM: "sum", lf.MEAN: "avg", lf.HIGHEST: "max", lf.LOW
 FIGURES = {figure.name: figure for figure in lf.FIGURES}
 # What no metric of a node says, so that only a frontend can know it.
 ONLY_IN_THE_FRONTEND = {
-    "config_drift": "a configuration is no metric",
+    "config_drift": "a configuration is not a metric",
     "controller_misses_workers": "which workers report to a controller is in their configuration",
 }
 
@@ -350,9 +350,9 @@ HEADER = """\
 #
 # They are the alerts of the frontend's own page, with the same names, severities and thresholds,
 # for a Prometheus that keeps more history, watches several frontends, or routes its alerts itself.
-# Scrape every %(scrape)d seconds or more often: rates are taken over %(window)s.
+# Scrape every %(scrape)d seconds or more often: rates are computed over %(window)s.
 #
-# What a node does not tell in its metrics stays with the frontend:
+# What a node does not report in its metrics, only the frontend can tell:
 %(missing)s
 # node_degraded and remote_failing know the metrics only, not what a node's status adds to them.
 #
