@@ -509,7 +509,7 @@ class BulkActions {
     const parts = [...new Set(kinds)].sort(byName).map((kind) => `${kind} (${plain(count(kind))})`);
     const nodes = `${plain(kinds.length)} of ${plural(selected.length, "selected node")}`;
     const verb = kinds.length === 1 ? "is" : "are";
-    return ` ${nodes} ${verb} skipped because this is not supported there: ${parts.join(", ")}.`;
+    return ` ${nodes} ${verb} skipped; this is not supported by: ${parts.join(", ")}.`;
   }
 
   /** What will be done, and where. */
