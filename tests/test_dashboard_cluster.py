@@ -2824,7 +2824,7 @@ def test_events_that_could_not_be_loaded_are_told_so_on_every_node(show, server,
     browser.devtools("Network.enable")
     browser.devtools("Network.setBlockedURLs", urls=[server_events])
     browser.script("location.hash = arguments[0]", "#/node/%s/overview" % key)
-    said = "Not loaded: the frontend server does not respond."
+    said = "Not loaded: the frontend does not respond."
     browser.wait_for(lambda: browser.text("main .event-card .all-well") == said)
 
 

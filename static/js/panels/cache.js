@@ -112,7 +112,7 @@ const AFTER = "Requests compute those tokens again. This cannot be undone.";
 /** Where more can be done, through a server that speaks for others. */
 function operationsNote(what) {
   const more = h("a", { href: "#/many?tab=cache" }, "Cache operations");
-  return h("p", { class: "note" }, `${what} a prompt’s KV: `, more, ".");
+  return h("p", { class: "note" }, `To ${what} a prompt’s KV, use `, more, ".");
 }
 
 /** A panel of actions that shows nothing of the node itself. */
@@ -825,7 +825,7 @@ function mountCoordinator(root, ctx) {
     },
   });
   root.append(
-    operationsNote("Look up, pin, prefetch or delete"),
+    operationsNote("look up, pin, prefetch or delete"),
     quotas(
       ctx,
       (data) =>
@@ -989,5 +989,5 @@ function mountController(root, ctx) {
           : h("p", { class: "muted" }, "No instance has registered yet."),
       ),
   });
-  root.append(operationsNote("Find, pin, move or compress"), frame.element);
+  root.append(operationsNote("find, pin, move or compress"), frame.element);
 }
