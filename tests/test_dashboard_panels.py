@@ -290,7 +290,7 @@ def test_on_a_telephone_a_difference_in_the_instance_stands_under_the_value(brow
 def test_a_narrow_table_of_settings_has_their_defaults(browser, demo, show):
     browser.resize(768, 900)
     show(demo, "config", "llama70b-b_worker1")
-    heads = ["Setting", "Value", "Default", "Change"]
+    heads = ["Setting", "Value", "Default", "Actions"]
     browser.wait_for(lambda: browser.texts("main .data thead th") == heads)
 
 
