@@ -41,7 +41,7 @@ WHEN = {
         f"no restart for {WITHIN}",
     ),
     "node_degraded": (
-        f"it responds, with a problem that no other rule covers, or in more than"
+        "it responds, but reports a problem that no other rule covers, or takes more than"
         f" {lf.SLOW_RESPONSE:g} s",
         f"it has no such problem and responds in less than {lf.SLOW_ENDS:g} s",
     ),
