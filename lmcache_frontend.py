@@ -3241,6 +3241,7 @@ MAX_SEPARATE = 3  # of one key within EVENT_MERGE_SECONDS; further ones are coun
 # Kinds whose order matters: a repetition is counted only if nothing else of that kind happened to
 # the node in between, or a change that was undone and made again would seem to be still undone.
 IN_ORDER_KINDS = ("changed", "action")
+ALERT_KINDS = ("alert", "source")  # events of alerts
 
 
 class Event(NamedTuple):
@@ -3282,6 +3283,12 @@ class Event(NamedTuple):
         times = f" ({self.count} times)" if self.count > 1 else ""
         if self.kind != "alert":
             log.info("event %s: %s%s%s", self.kind, self.text, times, end)
+
+
+def with_end_reason(more: Mapping[str, object], reason: str) -> Dict[str, object]:
+    """An event's further members, with why it ended, if that needs a reason, and no earlier one."""
+    kept = {name: value for name, value in more.items() if name != "end_reason"}
+    return {**kept, "end_reason": reason} if reason else kept
 
 
 SHOWN_FIELDS = Event._fields[: Event._fields.index("more")]
@@ -3395,8 +3402,11 @@ class EventLog:
             if event is not None and since < event.time - BACKDATED:
                 self._put(event._replace(time=since, at=event.at - (event.time - since)))
 
-    def close(self, key: str, text: str = "") -> Event | None:
-        """End the event of this key that lasts; None if there is none."""
+    def close(self, key: str, text: str = "", end_reason: str = "") -> Event | None:
+        """End the event of this key that lasts; None if there is none.
+
+        ``end_reason`` says why an alert ended that was not resolved.
+        """
         with self._lock:
             event = self._lasting(key)
             if event is None:
@@ -3407,6 +3417,7 @@ class EventLog:
                 event._replace(
                     until=max(event.time, self.clock.wall()),
                     text=one_line(text) or event.text,
+                    more=with_end_reason(event.more, end_reason),
                     seconds=event.seconds + lasted,
                     at=now,
                 )
@@ -3484,8 +3495,8 @@ class EventLog:
     def restore(self, events: Iterable[Event], ended: float) -> None:
         """Take over an earlier run's events (oldest first) before the first event of this run.
 
-        Those that lasted then end at ``ended`` (Unix seconds): the last sign of that run. If one
-        is soon opened again, it continues and is not counted twice.
+        Those that lasted then end at ``ended`` (Unix seconds): the last sign of that run, which
+        resolved no alert. If one is soon opened again, it continues and is not counted twice.
         """
         wall, monotonic = self.clock.wall(), self.clock.monotonic()
         with self._lock:
@@ -3494,7 +3505,9 @@ class EventLog:
                     self._interrupted.add(event.id)
                     until = max(event.time, ended)
                     seconds = event.seconds + until - event.time
-                    event = event._replace(until=until, seconds=seconds)
+                    is_alert = event.kind in ALERT_KINDS
+                    more = with_end_reason(event.more, "frontend stopped" if is_alert else "")
+                    event = event._replace(until=until, seconds=seconds, more=more)
                 if not self._events:
                     self._dropped = event.id - 1
                 self._last_id = max(self._last_id, event.id)
@@ -3533,7 +3546,8 @@ class EventLog:
         event = event._replace(severity=severity, text=text, count=count)
         until = None if lasts else max(event.time, wall)
         at = event.at if continues else monotonic - (wall - began)
-        return self._put(event._replace(until=until, more={**event.more, **more}, at=at))
+        more = {**with_end_reason(event.more, ""), **more}
+        return self._put(event._replace(until=until, more=more, at=at))
 
     def _note_repetition(self, key: str, kind: str, now: float) -> bool:
         """Note when an event begins; whether it is a separate one. Called with the lock."""
@@ -6069,8 +6083,6 @@ def backend_name(state: NodeState) -> str:
 
 def check_remote(evidence: Evidence) -> Finding:
     state = evidence.state
-    if state.state == "down":
-        return NOTHING
     if state.ping_failures >= MIN_FAILED_PINGS:
         pings = f"the last {state.ping_failures} pings failed"
         text = f"Remote backend of {evidence.key} does not respond: {pings}"
@@ -6142,7 +6154,8 @@ class Rule(NamedTuple):
     """A rule must hold in ``raise_after`` rounds, and be absent in ``clear_after``.
 
     A rule about a node has a ``check``, and a ``phrase`` that follows "3 nodes of demo002" when
-    several have it. What the manual says of each is in tests/support/rule_words.py.
+    several have it. If it ``needs_response``, it says nothing about a node that is down.
+    What the manual says of each is in tests/support/rule_words.py.
     """
 
     name: str
@@ -6151,6 +6164,7 @@ class Rule(NamedTuple):
     clear_after: int
     check: Callable[[Evidence], Finding] = lambda evidence: NOTHING
     phrase: str = ""
+    needs_response: bool = True
 
 
 def rising_rule(name: str) -> Rule:
@@ -6160,9 +6174,9 @@ def rising_rule(name: str) -> Rule:
 
 
 RULES = (
-    Rule("node_down", "critical", 1, 1, check_down, "are unreachable"),
-    Rule("node_flapping", "warning", 1, 2, check_flapping, "are flapping"),
-    Rule("node_restarting", "critical", 1, 1, check_restarting, "are restarting"),
+    Rule("node_down", "critical", 1, 1, check_down, "are unreachable", False),
+    Rule("node_flapping", "warning", 1, 2, check_flapping, "are flapping", False),
+    Rule("node_restarting", "critical", 1, 1, check_restarting, "are restarting", False),
     Rule("node_degraded", "warning", 2, 1, check_unhealthy, "are degraded"),
     Rule("hit_rate_halved", "warning", 2, 3, check_hit_rate, "have a falling hit rate"),
     *map(rising_rule, RISING),
@@ -6336,19 +6350,54 @@ def uses_controller(conf: bytes) -> bool:
     return load_dict(conf).get("enable_controller") is True
 
 
+def why_not_evaluated(state: NodeState, rule: Rule) -> str:
+    """Why a rule can say nothing about a node now; "" when it can."""
+    if state.state == "unknown":
+        return "node unknown"
+    if state.state == "down" and rule.needs_response:
+        return "node down"
+    return "no metrics" if rule.name in THRESHOLDS and not state.growth.rates else ""
+
+
+def why_unresolved(alert: Alert, states: Sequence[NodeState]) -> str:
+    """Why an alert about several nodes ended although nothing shows that it is resolved, or ""."""
+    silent = [state for state in states if state.state in ("down", "unknown")]
+    lasts = any(one.id == alert.id for one in (*config_drift(states), *version_mix(states)))
+    is_unseen = alert.rule == "controller_misses_workers" and any(
+        state.kind == "controller" for state in silent
+    )
+    return "nodes down" if silent and (lasts or is_unseen) else ""
+
+
 class AlertBook:
     """Alerts that last, with hysteresis: in how many rounds a condition held or was absent."""
 
     def __init__(self) -> None:
         self.is_round = True  # an evaluation after a refresh counts for no round
+        # By id: why an alert ended in this evaluation that was not resolved.
+        self.end_reasons: Dict[str, str] = {}
         self._active: Dict[str, Alert] = {}
         self._count: Dict[str, int] = {}
+
+    def begin(self, is_round: bool) -> None:
+        """Begin an evaluation of all conditions."""
+        self.is_round, self.end_reasons = is_round, {}
 
     def is_active(self, key: str) -> bool:
         return key in self._active
 
-    def see(self, alert: Alert, now: float, raise_after: int = 1, clear_after: int = 1) -> None:
-        """Note one evaluation of a condition; the text is "" when it does not hold."""
+    def see(
+        self,
+        alert: Alert,
+        now: float,
+        raise_after: int = 1,
+        clear_after: int = 1,
+        end_reason: str = "",
+    ) -> None:
+        """Note one evaluation of a condition; the text is "" when it does not hold.
+
+        ``end_reason`` says why that does not show that the alert is resolved.
+        """
         key, active = alert.id, self._active.get(alert.id)
         count = self._count.pop(key, 0) + self.is_round
         needed = clear_after if active else raise_after
@@ -6361,14 +6410,22 @@ class AlertBook:
             self._active[key] = alert
             log.warning("alert: %s", alert.text)
         else:
-            log.warning("alert resolved after %s: %s", spoken_time(now - active.since), active.text)
-            del self._active[key]
+            how = f"ended ({end_reason})" if end_reason else "resolved"
+            lasted = spoken_time(now - active.since)
+            log.warning("alert %s after %s: %s", how, lasted, active.text)
+            self._end(key, end_reason)
+
+    def _end(self, key: str, end_reason: str) -> None:
+        del self._active[key]
+        if end_reason:
+            self.end_reasons[key] = end_reason
 
     def keep_only(self, seen: set[str]) -> None:
         """Forget the alerts of removed nodes."""
-        for table in (self._active, self._count):
-            for key in set(table) - seen:
-                del table[key]
+        for key in set(self._active) - seen:
+            self._end(key, "node removed")
+        for key in set(self._count) - seen:
+            del self._count[key]
 
     def alerts(self) -> List[Alert]:
         return sorted(
@@ -6610,8 +6667,11 @@ class AlertEvents:
         """What happened in the minutes before an alert (by its id), as sentences."""
         return self._nearby.get(alert, ())
 
-    def follow(self, alerts: Sequence[Alert]) -> None:
-        """Compare the alerts that last with those of the last call; one call at a time."""
+    def follow(self, alerts: Sequence[Alert], end_reasons: Mapping[str, str] = {}) -> None:
+        """Compare the alerts that last with those of the last call; one call at a time.
+
+        ``end_reasons`` say, by id, why those ended that were not resolved.
+        """
         raised = [alert for alert in alerts if self._is_news(alert)]
         before = self._events.recent(2 * NEARBY_SECONDS) if raised else []
         now = self._events.clock.wall()
@@ -6632,7 +6692,8 @@ class AlertEvents:
             del self._worst[key], self._nearby[key]
             # Without a value the last sentence says most: the error may have become another.
             last = self._last[key]
-            self._events.close(f"alert:{key}", last.text if last.value is None else "")
+            text = last.text if last.value is None else ""
+            self._events.close(f"alert:{key}", text, end_reasons.get(key, ""))
         self._last = lasting
 
     def _is_news(self, alert: Alert) -> bool:
@@ -7286,7 +7347,7 @@ class Judge:
     def evaluate(self, is_round: bool) -> None:
         now = self._watched.clock.monotonic()
         with self._watched.lock:
-            self.book.is_round = is_round
+            self.book.begin(is_round)
             periods = self._periods(now)
             groups = {instance.id: instance.states for instance in self._watched.instances}
             states = self._watched.everything()
@@ -7320,15 +7381,17 @@ class Judge:
             alert_id = f"{'down' if rule.name == 'node_down' else rule.name}:{key}"
             active = self.book.is_active(alert_id)
             about = (peers, rule.name, epoch, is_overloaded)
+            silent = why_not_evaluated(state, rule)
             try:
-                finding = rule.check(Evidence(state, now, active, *means, *about))
+                evidence = Evidence(state, now, active, *means, *about)
+                finding = NOTHING if silent else rule.check(evidence)
             except Exception:  # It must not cost other nodes their alerts.
                 log.exception("the rule %s cannot be evaluated for %s", rule.name, key)
                 finding = NOTHING
             since = state.since if rule.name in ("node_down", "node_degraded") else now
             alert = Alert(alert_id, rule.name, rule.severity, key, finding.text, since, instance)
             alert = alert._replace(value=finding.value)
-            self.book.see(alert, now, rule.raise_after, rule.clear_after)
+            self.book.see(alert, now, rule.raise_after, rule.clear_after, silent)
             if not self.book.is_active(alert_id):
                 state.forget_past(rule.name)
             yield alert_id
@@ -7349,11 +7412,13 @@ class Judge:
         """Evaluate the rules about several nodes; returns the ids of their alerts."""
         active = [alert for alert in self.book.alerts() if alert.node is None]
         alerts = {alert.id: alert._replace(text="") for alert in active}
-        states = self._watched.nodes.values()
+        states = list(self._watched.nodes.values())
         alerts.update((alert.id, alert) for alert in cluster_findings(states, alerts))
         for alert in alerts.values():
+            end_reason = "" if alert.text else why_unresolved(alert, states)
             rule = CLUSTER_RULES[alert.rule]
-            self.book.see(alert._replace(since=now), now, rule.raise_after, rule.clear_after)
+            polls = (rule.raise_after, rule.clear_after)
+            self.book.see(alert._replace(since=now), now, *polls, end_reason)
         return list(alerts)
 
 
@@ -8080,7 +8145,7 @@ class Monitor:
     def _conclude(self, is_round: bool) -> None:
         with self._concluding:
             self._judge.evaluate(is_round)
-            self._alert_events.follow(self.alerts())
+            self._alert_events.follow(self.alerts(), self._judge.book.end_reasons)
         self._document.publish()
 
     def _refresh_old(self, wait: bool) -> None:
@@ -15105,8 +15170,11 @@ def event_line(event: Mapping[str, object]) -> str:
         duration = "ongoing"
     count = number_or_none(event.get("count")) or 1.0
     times = f" ({count:.0f} times)" if count > 1 else ""
+    end_reason = one_line(event.get("end_reason") or "")
+    end = f" (no longer evaluated: {end_reason})" if end_reason else ""
     severity, kind = (one_line(event.get(name)) for name in ("severity", "kind"))
-    return f"{at}  {duration:>8}  {severity:<8}  {kind:<13}  {one_line(event.get('text'))}{times}"
+    text = f"{one_line(event.get('text'))}{times}{end}"
+    return f"{at}  {duration:>8}  {severity:<8}  {kind:<13}  {text}"
 
 
 def silence_line(silence: Mapping[str, object]) -> str:

@@ -806,7 +806,7 @@ def test_a_silence_of_an_alert_that_is_over_is_listed_and_can_be_ended(show, ser
     browser.wait_for(lambda: browser.has(row))
     clock = "const { untilText } = await import('/static/js/format.js');return untilText(%f)"
     until = browser.script(clock % later)
-    said = "Silenced: %s was unreachable: connection refused · resolved · %s · “disk” · %s"
+    said = "Silenced: %s was unreachable: connection refused · not active · %s · “disk” · %s"
     told = said % (SICK, until, "by token from 10.2.0.14")
     browser.wait_for(lambda: browser.text(row).replace("\xa0", " ") == told)
     assert browser.text(".silenced summary") == "1 silenced"
@@ -828,10 +828,10 @@ def test_silences_of_alerts_that_are_over_are_lines_as_they_were_made(show, serv
     browser.wait_for(lambda: browser.text(".silenced summary") == "4 silenced")
     browser.click(".silenced summary")
     rows = [text.replace("\xa0", " ") for text in browser.texts(".silenced .quiet p")]
-    assert "L2 adapter s3 of mp-1" in rows[0] and "resolved" not in rows[0]
+    assert "L2 adapter s3 of mp-1" in rows[0] and "not active" not in rows[0]
     # The first to end stands first.
     assert rows[1].startswith("Silenced: 3 nodes of llama70b-b were unreachable"), rows
-    assert rows[-1].startswith("Silenced: down on mp-0 · resolved · until "), rows
+    assert rows[-1].startswith("Silenced: down on mp-0 · not active · until "), rows
 
 
 def test_a_silence_says_until_when_as_a_clock_time_everywhere(show, server, story):

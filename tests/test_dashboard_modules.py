@@ -717,6 +717,31 @@ def test_what_is_over_is_told_in_the_past_tense(run):
     assert said == "Resolved: Failures were rising on w0: 0 → 3.9 per minute"
 
 
+def test_an_alert_that_ended_while_its_node_was_down_is_not_told_as_resolved(run):
+    text = "Timeouts are rising on %s: 0 → 5 per minute"
+    events = [
+        event(n, "alert", "w%d" % n, 100, end, text % ("w%d" % n), rule="timeouts_rising", **more)
+        for n, end, more in (
+            (3, None, {}),
+            (2, 170, {}),
+            (1, 160, {"end_reason": "node down"}),
+            (0, 160, {"end_reason": "node down"}),
+        )
+    ]
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 200)])"
+    assert run("views/eventlist.js", body, [events[2]]) == [
+        ["No longer evaluated (node down): " + text.replace("are", "were") % "w1"]
+        + ["active for", "1 min"]
+    ]
+    rows = run("views/eventlist.js", body, events)
+    assert [row[0].split(":")[0] for row in rows] == ["No longer evaluated (node down)", "Alert"]
+    body = "return marksOf(given[0]).map(({ time, kind }) => [time, kind])"
+    assert run("views/eventlist.js", body, [events[2]]) == [[100, "alert"]]
+    assert run("views/eventlist.js", body, [events[1]])[1] == [170, "resolved"]
+    body = "return eventRows(asOf(given[0], 150)).map((row) => eventText(row).split(':')[0])"
+    assert run("views/eventlist.js", body, events) == ["Alert"]
+
+
 def test_a_row_of_many_nodes_counts_those_that_still_are_so(run):
     events = [
         event(n, "node_degraded", "w%d" % n, 100, 110 if n else None, "w%d is degraded: slow" % n)

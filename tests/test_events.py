@@ -277,6 +277,32 @@ def test_an_outage_that_lasts_over_a_restart_happened_once(clock):
     assert events.open("down:w0", "node_down", "critical", "w0 is down", "w0").id == ended.id + 1
 
 
+def test_an_alert_that_was_active_when_the_frontend_stopped_was_not_resolved(clock):
+    earlier = lf.EventLog(clock)
+    earlier.open("alert:a", "alert", "warning", "evictions are rising", "w0", rule="r")
+    earlier.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+    clock.now += 100
+    events = lf.EventLog(clock)
+    events.restore(earlier.changed_since(0), ended=clock.wall())
+    down, alert = events.query()["events"]
+    assert (alert["end_reason"], alert["rule"]) == ("frontend stopped", "r")
+    assert "end_reason" not in down
+    events.open("alert:a", "alert", "warning", "evictions are rising", "w0", rule="r")
+    assert "end_reason" not in events.query()["events"][1], "it goes on"
+    events.close("alert:a")
+    assert "end_reason" not in events.query()["events"][1], "it was resolved"
+
+
+def test_an_alert_is_counted_again_without_the_reason_for_which_it_ended_before(events):
+    for number in range(lf.MAX_SEPARATE + 2):
+        events.open("alert:a", "alert", "warning", "evictions are rising", "w0")
+        (event, *_) = events.query()["events"]
+        assert "end_reason" not in event, number
+        events.close("alert:a", end_reason="node down")
+        (event, *_) = events.query()["events"]
+        assert (event["end_reason"], event["count"]) == ("node down", max(1, number - 1)), number
+
+
 # -- what people did
 
 

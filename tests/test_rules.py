@@ -129,10 +129,26 @@ def test_a_remote_backend_fails_after_two_failed_pings_without_a_success_between
     assert said == ["", "", "", "", failing, ""]
 
 
-def test_a_remote_backend_of_a_node_that_is_down_is_not_a_second_alert():
-    state = node_state(state="down")
-    state.ping_failures = 5
-    assert lf.check_remote(evidence(state)) == lf.NOTHING
+@pytest.mark.parametrize(
+    "state, rates, rule, reason",
+    [
+        ("up", {"evicted": 1.0}, "evictions_rising", ""),
+        ("up", {}, "evictions_rising", "no metrics"),
+        ("degraded", {}, "thread_stalled", ""),
+        ("down", {"evicted": 1.0}, "evictions_rising", "node down"),
+        ("down", {}, "remote_failing", "node down"),
+        ("down", {}, "node_degraded", "node down"),
+        ("down", {}, "node_down", ""),
+        ("down", {}, "node_flapping", ""),
+        ("unknown", {}, "node_down", "node unknown"),
+    ],
+)
+def test_a_rule_says_nothing_about_a_node_that_does_not_report_what_it_needs(
+    state, rates, rule, reason
+):
+    made = node_state(state=state)
+    made.growth = lf.NO_GROWTH._replace(rates=rates)
+    assert lf.why_not_evaluated(made, rule_named(rule)) == reason
 
 
 def test_an_mp_servers_sick_adapter_is_a_failing_remote_backend_and_another_sick_part_is_not():
@@ -721,6 +737,87 @@ def test_a_comparison_needs_five_minutes_of_past(past, alarm):
     load.run(past)
     seen = load.run(300, evictions=40)
     assert any("evictions_rising" in rules for rules in seen) is alarm
+
+
+# -- what ends an alert without resolving it
+
+
+def ends_of(load, rule):
+    """How the alerts of a rule ended, oldest first: (text, reason)."""
+    events = load.cluster.monitor.events.query()["events"]
+    return [
+        (event["text"], event.get("end_reason"))
+        for event in reversed(events)
+        if event.get("rule") == rule and event["until"] is not None
+    ]
+
+
+def rising_then(end):
+    """A worker whose evictions rise until ``end(load)`` makes it silent for three polls."""
+    load = Load()
+    load.run(2100)
+    assert "evictions_rising" in load.run(100, evictions=40)[-1]
+    end(load)
+    for _ in range(3):
+        assert "evictions_rising:w0" in load.cluster.alerts()
+        load.cluster.round()
+    assert "evictions_rising:w0" not in load.cluster.alerts()
+    return load
+
+
+def test_an_alert_on_figures_is_not_resolved_by_its_node_going_down():
+    load = rising_then(lambda load: load.cluster.answers.clear())
+    [(text, reason)] = ends_of(load, "evictions_rising")
+    assert (text[:27], reason) == ("Evictions are rising on w0:", "node down")
+    load.cluster.answers["w0"] = {}
+    assert "evictions_rising" in load.run(400, evictions=40)[-1]
+    load.run(400)
+    assert [reason for _, reason in ends_of(load, "evictions_rising")] == ["node down", None]
+
+
+def test_an_alert_on_figures_is_not_resolved_by_a_page_without_metrics():
+    def refuse(load):
+        load.cluster.answers["w0"]["/metrics"] = (500, b"")
+
+    [(_, reason)] = ends_of(rising_then(refuse), "evictions_rising")
+    assert reason == "no metrics"
+
+
+def test_an_alert_of_a_node_that_is_removed_is_not_resolved():
+    load = Load()
+    load.run(20)
+    load.cluster.answers.clear()
+    load.cluster.round(times=3)
+    load.cluster.set_nodes([])
+    load.cluster.round()
+    assert ends_of(load, "node_down") == [("w0 is unreachable: connection refused", "node removed")]
+
+
+def test_no_alert_on_figures_begins_while_its_node_is_down():
+    load = Load()
+    load.run(2100)
+    load.run(20, evictions=400)
+    load.cluster.answers.clear()
+    load.cluster.round(times=6)
+    assert load.cluster.alerts() == ["down:w0"]
+
+
+@pytest.mark.parametrize(
+    "silent, then, reason",
+    [(True, b'{"a": 2}', "nodes down"), (False, b'{"a": 1}', None)],
+)
+def test_settings_that_differ_are_not_resolved_by_a_worker_that_goes_down(silent, then, reason):
+    page = b'lmcache:num_lookup_tokens_total{role="worker",worker_id="%d",model_name="m"} 1\n'
+    answers = {"w%d" % n: {"/metrics": page % n, "/conf": b'{"a": %d}' % (n + 1)} for n in range(2)}
+    load = Load()
+    load.cluster = Cluster(answers)
+    load.cluster.round(70, times=2)
+    assert [alert["rule"] for alert in load.cluster.monitor.status()["alerts"]] == ["config_drift"]
+    load.cluster.answers["w1"]["/conf"] = then
+    if silent:
+        del load.cluster.answers["w1"]
+    load.cluster.round(70, times=3)
+    assert [found for _, found in ends_of(load, "config_drift")] == [reason]
 
 
 # -- the table

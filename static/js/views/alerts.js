@@ -33,6 +33,7 @@ import {
   ageOf,
   changesNoted,
   changesOf,
+  endOf,
   EVENT_KINDS,
   eventItem,
   eventText,
@@ -91,6 +92,9 @@ export function allAlerts({ alerts, proxies }) {
 
 const severityOf = (alert) => SEVERITIES[alert.severity] || SEVERITIES.info;
 const isSilent = (alert) => Boolean(alert.silence);
+/** How an alert of the past ended; "" while it is active. */
+const endText = ({ until, endReason }) => (until ? endOf(endReason) : "");
+
 const silencedUntil = ({ silence: quiet }) => quiet && hour(quiet.until);
 
 /** The name of the instance that an alert is about. */
@@ -125,7 +129,7 @@ export function alertLines(alerts) {
     (a, b) => severityOf(a).rank - severityOf(b).rank || a.since - b.since || byName(a.id, b.id),
   );
   const id = (one) =>
-    [troubleOf(one), one.severity, one.source, silencedUntil(one), Boolean(one.until)].join();
+    [troubleOf(one), one.severity, one.source, silencedUntil(one), endText(one)].join();
   const byRule = groupBy(ordered, id);
   const groups = byRule.flatMap((rule) => {
     const parts = groupBy(rule, (one) => one.group || `${one.rule} ${instanceOf(one)}`);
@@ -255,6 +259,7 @@ function lineOf(alerts) {
     since,
     later: later.sort((a, b) => b.since - a.since),
     until: isPast ? Math.max(...alerts.map((one) => one.until)) : null,
+    endReason: isPast ? first.endReason : "",
     spells: isPast ? spellsOf(alerts) : null,
     details: details.slice(0, NAMED),
     silence: first.silence || null,
@@ -396,14 +401,15 @@ function laterText(later, now) {
 }
 
 /** When it began and how long it has lasted, as parts of a text: one of them is told anew. */
-function sinceParts({ since, later = [], until, spells }, now) {
+function sinceParts({ since, later = [], until, spells, endReason }, now) {
   if (!Number.isFinite(since)) return [];
   if (until) {
     const { times, seconds } = spells;
+    const once = endReason ? "active for" : "lasted";
     const lasted =
       times > 1
         ? `${plain(times)} times, in all ${duration(seconds)}`
-        : `lasted ${duration(secondsBetween(since, until))}`;
+        : `${once} ${duration(secondsBetween(since, until))}`;
     return [`${when(since, now)} – ${when(until, now)} · ${lasted}`];
   }
   const joined = laterText(later, now);
@@ -487,12 +493,15 @@ function silenceMenu(line) {
 
 function severityMark(line) {
   const { word, state } = severityOf(line);
-  const sign = line.until ? "✓" : { down: "■", degraded: "◆", unknown: "○" }[state];
+  const isResolved = line.until && !line.endReason;
+  const over = line.endReason ? "unknown" : "up";
+  const shown = line.until ? over : state;
+  const sign = { up: "✓", down: "■", degraded: "◆", unknown: "○" }[shown];
   return h(
     "span",
-    { class: `severity ${line.until ? "up" : state}` },
+    { class: `severity ${shown}` },
     h("span", { "aria-hidden": "true" }, sign),
-    line.until ? `Resolved ${word.toLowerCase()}` : word,
+    isResolved ? `Resolved ${word.toLowerCase()}` : endText(line) || word,
   );
 }
 
@@ -508,6 +517,7 @@ function alertOfEvent(event, end) {
     instance: event.instance,
     since: event.time,
     until: over ? event.until : null,
+    endReason: over ? event.end_reason : "",
     details: event.details || [],
     silence: null,
   };

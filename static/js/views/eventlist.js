@@ -97,7 +97,9 @@ function changedBy({ path, node }) {
 
 /** Events as they were at a time: what ended later still lasts. */
 export const asOf = (events, time) =>
-  events.map((event) => (isOver(event) && event.until > time ? { ...event, until: null } : event));
+  events.map((event) =>
+    isOver(event) && event.until > time ? { ...event, until: null, end_reason: "" } : event,
+  );
 
 /** What an event says without the name of its node. */
 const template = (event) => (event.node ? event.text.split(event.node).join("…") : event.text);
@@ -123,7 +125,8 @@ const alertIn = ({ path }) => decoded(SILENCED.exec(path)[1]);
 
 /** What events that may become one row have in common. */
 function likeness(event) {
-  if (event.kind === "alert" && event.rule) return `alert ${event.rule}`;
+  const { end_reason: endReason } = event;
+  if (event.kind === "alert" && event.rule) return ["alert", event.rule, endReason].join();
   if (isSilencing(event)) {
     const { method, by, from, status, silence } = event;
     const [rule] = alertIn(event).split(":");
@@ -300,6 +303,8 @@ const GLYPHS = {
 
 function glyph(event) {
   const resolved = event.kind === "alert" && isOver(event);
+  if (resolved && event.end_reason)
+    return h("span", { class: "glyph unknown", title: "no longer evaluated" }, "○");
   if (resolved) return h("span", { class: "glyph up", title: "resolved" }, icon("check"));
   const { state } = SEVERITIES[event.severity] || SEVERITIES.info;
   const alert = { sign: { down: "■", degraded: "◆", unknown: "○" }[state], state };
@@ -600,6 +605,9 @@ export function undoLink(change) {
   return h("a", { class: "undo", href, title: says, "aria-label": says }, text);
 }
 
+/** How an alert ended: "No longer evaluated (node down)", where nothing shows that all is well. */
+export const endOf = (reason) => (reason ? `No longer evaluated (${reason})` : "Resolved");
+
 /** What an event says; a `brief` one without the reasons that an alert gives. */
 export function eventText(event, brief = false) {
   if (event.kind === "action") return actionText(event);
@@ -610,7 +618,7 @@ export function eventText(event, brief = false) {
   const tense = isOver(event) ? pastTense : String;
   if (event.kind === "alert") {
     const said = withOthers(tense(brief ? headline(text) : text), event);
-    return `${isOver(event) ? "Resolved: " : "Alert: "}${said}`;
+    return `${isOver(event) ? endOf(event.end_reason) : "Alert"}: ${said}`;
   }
   const short = brief ? text.replace(DETAIL, "").replace(SLOW, "") : text;
   if (!event.alike) return (LASTING.includes(event.kind) ? tense(short) : short) + outside(event);
@@ -641,7 +649,7 @@ export function eventNote(event, now) {
     return [`${stillSo(event)}ongoing,${times && ` ${times} in`}`, long];
   }
   if (!LASTING.includes(event.kind)) return [actorOf(event) || times, ""];
-  if (!times || event.kind === "alert") return ["lasted", long];
+  if (!times || event.kind === "alert") return [event.end_reason ? "active for" : "lasted", long];
   return merged ? [`${times}, in all`, long] : [`${times} in`, long];
 }
 
@@ -694,7 +702,8 @@ function rowText(event, brief) {
 /** The time at which a row stands, in full; of a resolved alert when it began, too. */
 function timesText(event) {
   const time = fullTime(rowTime(event));
-  return rowTime(event) === event.time ? time : `resolved ${time}, began ${fullTime(event.time)}`;
+  const end = event.end_reason ? "ended" : "resolved";
+  return rowTime(event) === event.time ? time : `${end} ${time}, began ${fullTime(event.time)}`;
 }
 
 /** One row of a list of events; its day is told when it is not that of `today`. */
@@ -748,7 +757,8 @@ function marksOfEvent(event) {
   if (event.kind !== "alert") return [mark];
   const critical = event.severity === "critical";
   const begin = { ...mark, critical, title: `Alert: ${event.text}` };
-  return isOver(event) ? [begin, { ...mark, time: until, kind: "resolved" }] : [begin];
+  const isResolved = isOver(event) && !event.end_reason;
+  return isResolved ? [begin, { ...mark, time: until, kind: "resolved" }] : [begin];
 }
 
 /** Marks, oldest first, in which what happened to several nodes at once is one with `more`. */

@@ -60,7 +60,7 @@ function silenceItem(line) {
   const [, how, from] = SILENCER.exec(by) || [];
   const actor = how ? actorOf({ by: how, from }) : actorOf({ by });
   const end = until ? untilText(until) : "";
-  const notes = [line.until ? "resolved" : "", end, comment ? `“${comment}”` : "", actor];
+  const notes = [line.until ? "not active" : "", end, comment ? `“${comment}”` : "", actor];
   const ending = button("End silence", () => carefully(unsilence(line)), { kind: "little bare" });
   const said = sentenceOf(line);
   ending.setAttribute("aria-label", `End silence: ${said}`);
