@@ -4828,8 +4828,8 @@ def rounded(value: object, digits: int = 6) -> object:
 MAX_BACK_OFF = 60.0
 SLOW_RESPONSE = 2.0  # seconds; a node that takes longer to respond is degraded
 SLOW_ENDS = 1.5  # seconds; a slow node remains degraded until it responds faster
-SLOW = "slow ("  # how that reason begins
-SLOW_FIGURE = re.compile(r"(?<=\bslow \()[^()]{0,200}")
+SLOW = "slow response ("  # how that reason begins
+SLOW_FIGURE = re.compile(r"(?<=\bslow response \()[^()]{0,200}")
 # When something is due that need not wait: a clock that replays the past may be below 0.
 DUE_NOW = -math.inf
 MAX_CHANGES = 32  # times that a node went up or down, or restarted, kept for the rules
@@ -5778,6 +5778,7 @@ class Alert(NamedTuple):
 
     ``since`` is Unix seconds, in AlertBook monotonic ones. ``instance`` is the id of the node's
     instance, ``details`` are further sentences, ``value`` says how bad it is (larger is worse).
+    ``reason`` tells apart alerts of one rule that are no group: "slow_response", else "".
     """
 
     id: str
@@ -5789,6 +5790,7 @@ class Alert(NamedTuple):
     instance: Optional[str] = None
     details: Tuple[str, ...] = ()
     value: Optional[float] = None
+    reason: str = ""
 
 
 class Evidence(NamedTuple):
@@ -5843,10 +5845,11 @@ class Evidence(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a rule found: a sentence, "" when all is well; the larger ``value``, the worse."""
+    """What a rule found: a sentence, "" when all is well; ``value`` and ``reason`` as in Alert."""
 
     text: str
     value: Optional[float] = None
+    reason: str = ""
 
 
 NOTHING = Finding("")
@@ -6104,8 +6107,10 @@ def check_unhealthy(evidence: Evidence) -> Finding:
     state = evidence.state
     covered = ("l2_adapters", "stalled", *([SLOW] if evidence.is_overloaded else ()))
     other = [reason for reason in state.reasons if not any(sign in reason for sign in covered)]
-    is_new = state.state == "degraded" and other
-    return Finding(f"{evidence.key} is degraded: {other[0]}") if is_new else NOTHING
+    if state.state != "degraded" or not other:
+        return NOTHING
+    reason = "slow_response" if other[0].startswith(SLOW) else ""
+    return Finding(f"{evidence.key} is degraded: {other[0]}", reason=reason)
 
 
 class Threshold(NamedTuple):
@@ -6537,13 +6542,13 @@ class Silences:
 def group_alerts(alerts: Sequence[Alert]) -> Dict[str, str]:
     """The group of each alert, by its id: alerts of one rule and instance belong together.
 
-    Nodes that are slow are no group with those that are degraded for another reason. When more
+    Those with different reasons do not: slow nodes and nodes that are not healthy, say. When more
     than MAX_INSTANCE_GROUPS instances have one trouble, it is one group.
     """
     places: Dict[str, Tuple[str, str]] = {}
     for alert in alerts:
-        is_slow = alert.rule == "node_degraded" and f" is degraded: {SLOW}" in alert.text
-        places[alert.id] = (alert.rule + ("_slow" if is_slow else ""), alert.instance or "")
+        name = f"{alert.rule}_{alert.reason}" if alert.reason else alert.rule
+        places[alert.id] = (name, alert.instance or "")
     count = collections.Counter(name for name, _ in set(places.values()))
     return {
         key: f"{name}:{instance if count[name] <= MAX_INSTANCE_GROUPS else ''}"
@@ -7390,7 +7395,7 @@ class Judge:
                 finding = NOTHING
             since = state.since if rule.name in ("node_down", "node_degraded") else now
             alert = Alert(alert_id, rule.name, rule.severity, key, finding.text, since, instance)
-            alert = alert._replace(value=finding.value)
+            alert = alert._replace(value=finding.value, reason=finding.reason)
             self.book.see(alert, now, rule.raise_after, rule.clear_after, silent)
             if not self.book.is_active(alert_id):
                 state.forget_past(rule.name)
@@ -7705,7 +7710,7 @@ def adopted_alerts(
     alerts = []
     for alert in active[:MAX_REPORTED_ALERTS]:
         age = reported_age(number_or_none(alert.get("since")), its_time, now)
-        names = ("id", "rule", "severity", "group", "instance_name", "advice")
+        names = ("id", "rule", "severity", "group", "instance_name", "advice", "reason")
         adopted: Dict[str, object] = {name: reported_text(alert.get(name)) for name in names}
         adopted["node"] = renamed(alert.get("node")) or None
         adopted["text"] = renamed(alert.get("text"))

@@ -417,7 +417,7 @@ def test_where_events_are_too_many_the_page_says_what_it_leaves_out(show, server
     story.event(2900, "restart", "n1 restarted", node="n1", severity="warning")
     for i in range(1200):
         about["node"] = "n%d" % (i + 10)
-        text = "%s is degraded: slow (%d.5 s)" % (about["node"], i % 9)
+        text = "%s is degraded: slow response (%d.5 s)" % (about["node"], i % 9)
         story.event(100 + i, "node_degraded", text, 30, **about)
     browser = show(server, "/#/events", ".events.long time")
     rows = ".events.long .event-text"
@@ -2451,7 +2451,7 @@ def test_events_are_filtered_by_kind_and_by_node(show, server):
 def test_a_burst_of_one_kind_hides_no_outage_before_it(show, server, story):
     story.event(3000, "node_down", "mp-1 is down: refused", lasted=60, node="mp-1")
     for number in range(700):
-        text = "w%d is degraded: slow" % number
+        text = "w%d is degraded: slow response" % number
         story.event(5, "node_degraded", text, lasted=1, node="w%d" % number)
     browser = show(server, "/#/events", ".events.long > li")
     browser.wait_for(

@@ -648,9 +648,9 @@ def test_at_the_end_of_a_fixed_range_what_ended_later_still_lasts(run):
 def test_a_row_of_several_times_says_how_long_they_were_in_all_and_since_when(run):
     about = {"count": 4, "seconds": 61.0}
     events = [
-        event(3, "node_degraded", "w0", 150, None, "w0 is degraded: slow", **about),
-        event(2, "node_degraded", "w1", 100, 190, "w1 is degraded: slow", **about),
-        event(1, "node_degraded", "w2", 100, 190, "w2 is degraded: slow", count=1),
+        event(3, "node_degraded", "w0", 150, None, "w0 is degraded: slow response", **about),
+        event(2, "node_degraded", "w1", 100, 190, "w1 is degraded: slow response", **about),
+        event(1, "node_degraded", "w2", 100, 190, "w2 is degraded: slow response", count=1),
     ]
     body = "return eventRows(given[0]).map((row) => eventNote(row, 200))"
     assert run("views/eventlist.js", body, events) == [
@@ -744,12 +744,19 @@ def test_an_alert_that_ended_while_its_node_was_down_is_not_told_as_resolved(run
 
 def test_a_row_of_many_nodes_counts_those_that_still_are_so(run):
     events = [
-        event(n, "node_degraded", "w%d" % n, 100, 110 if n else None, "w%d is degraded: slow" % n)
+        event(
+            n,
+            "node_degraded",
+            "w%d" % n,
+            100,
+            110 if n else None,
+            "w%d is degraded: slow response" % n,
+        )
         for n in range(5)
     ]
     body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 400)])"
     rows = run("views/eventlist.js", body, events)
-    assert rows == [["5 nodes are degraded: slow", "1 of 5 ongoing,", "5 min"]]
+    assert rows == [["5 nodes are degraded: slow response", "1 of 5 ongoing,", "5 min"]]
 
 
 def changes_of(nodes, time, first, **more):
@@ -1082,7 +1089,7 @@ def test_a_rule_that_many_instances_break_is_one_line(run):
 
 def test_nodes_in_one_state_for_one_reason_are_one_line(run):
     alert = {"rule": "node_degraded", "severity": "warning", "since": 1}
-    reasons = ("slow (2.6 s)", "slow (2.5 s)", "/metrics responds with 500")
+    reasons = ("slow response (2.6 s)", "slow response (2.5 s)", "/metrics responds with 500")
     alerts = [
         dict(alert, id=key, node=key, group=key, text="%s is degraded: %s" % (key, reason))
         for key, reason in zip(("w0", "w1", "w2"), reasons)
@@ -1092,13 +1099,13 @@ def test_nodes_in_one_state_for_one_reason_are_one_line(run):
 
 
 def test_an_alert_says_how_slow_its_node_is(run):
-    said = "w0 is degraded: slow (2.4 s)"
+    said = "w0 is degraded: slow response (2.4 s)"
     alert = {"id": "a", "rule": "node_degraded", "severity": "warning", "since": 1, "text": said}
     body = "return alertLines(given[0]).map(sentenceOf)"
     assert run("views/alerts.js", body, [dict(alert, node="w0")]) == [said]
     event = {"kind": "node_degraded", "node": "w0", "text": said, "time": 1, "until": None}
     body = "return [true, false].map((brief) => eventText(given[0], brief))"
-    assert run("views/eventlist.js", body, event) == ["w0 is degraded: slow", said]
+    assert run("views/eventlist.js", body, event) == ["w0 is degraded: slow response", said]
 
 
 def test_an_alert_says_since_when_what_joined_it_later_is_in_it(run):
@@ -1496,8 +1503,9 @@ def unreachable(count, instances=1, reason="refused", first=0):
             "4 nodes are unreachable",
         ),
         (
-            unreachable(1, 1, "slow (2.1 s)") + unreachable(2, 1, "slow (2.3 s)", 1),
-            "3 nodes are unreachable: slow",
+            unreachable(1, 1, "slow response (2.1 s)")
+            + unreachable(2, 1, "slow response (2.3 s)", 1),
+            "3 nodes are unreachable: slow response",
         ),
         (unreachable(6, 3), "6 nodes of 3 instances are unreachable: refused"),
     ],

@@ -184,7 +184,7 @@ def test_a_slow_node_alone_is_an_event_of_its_own():
     cluster.seconds = 2.7
     cluster.round()
     (event,) = degraded_events(cluster)
-    assert event["text"] == "w0 is degraded: slow (2.7 s)"
+    assert event["text"] == "w0 is degraded: slow response (2.7 s)"
     assert event["time"] == cluster.node("w0")["since"]
 
 
@@ -203,7 +203,9 @@ def test_a_node_is_slow_above_one_limit_until_it_is_below_another(seconds, slow)
     for cluster.seconds in seconds:
         cluster.round()
         found.append(cluster.node("w0")["reasons"])
-    assert found == [["slow (%.1f s)" % took] if it else [] for took, it in zip(seconds, slow)]
+    assert found == [
+        ["slow response (%.1f s)" % took] if it else [] for took, it in zip(seconds, slow)
+    ]
 
 
 def test_a_node_whose_response_time_is_around_the_limit_has_one_alert_with_the_time_of_now():
@@ -214,7 +216,7 @@ def test_a_node_whose_response_time_is_around_the_limit_has_one_alert_with_the_t
         cluster.round()
         alerts = cluster.monitor.status()["alerts"]
         since.update(alert["since"] for alert in alerts)
-    assert [alert["text"] for alert in alerts] == ["w0 is degraded: slow (2.4 s)"]
+    assert [alert["text"] for alert in alerts] == ["w0 is degraded: slow response (2.4 s)"]
     assert since == {cluster.node("w0")["since"]}
     cluster.seconds = 1.4
     assert cluster.round()["alerts"] == []
@@ -230,10 +232,10 @@ def test_a_node_that_did_not_respond_in_time_for_once_is_slow_until_it_is_clearl
     timeout = lf.FetchError("no response within 10 s", connected=True, timed_out=True)
     cluster.answers["w0"]["/metrics"] = timeout
     cluster.round()
-    assert cluster.node("w0")["reasons"] == ["slow (no response within 10 s)"]
+    assert cluster.node("w0")["reasons"] == ["slow response (no response within 10 s)"]
     cluster.answers["w0"]["/metrics"], cluster.seconds = page(), 1.8
     cluster.round()
-    assert cluster.node("w0")["reasons"] == ["slow (1.8 s)"]
+    assert cluster.node("w0")["reasons"] == ["slow response (1.8 s)"]
     cluster.seconds = 1.4
     cluster.round()
     assert cluster.node("w0")["state"] == "up"

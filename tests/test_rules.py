@@ -106,6 +106,20 @@ def test_a_node_is_reported_degraded_with_its_reason_and_not_for_what_another_ru
     assert lf.check_unhealthy(evidence(state)) == lf.NOTHING
 
 
+@pytest.mark.parametrize(
+    "said, reason", [("slow response (2.7 s)", "slow_response"), ("reports itself unhealthy", "")]
+)
+def test_an_alert_of_a_degraded_node_says_whether_it_is_slow_in_a_field_of_its_own(said, reason):
+    cluster = Cluster({"w0": {"/metrics": b'lmcache:lmcache_is_healthy{role="worker"} 1\n'}})
+    cluster.round()
+    if reason:
+        cluster.seconds = 2.7
+    else:
+        cluster.answers["w0"]["/metrics"] = b'lmcache:lmcache_is_healthy{role="worker"} 0\n'
+    (alert,) = cluster.round(times=2)["alerts"]
+    assert (alert["text"], alert["reason"]) == ("w0 is degraded: " + said, reason)
+
+
 def test_a_stalled_critical_thread_alarms_by_its_name():
     state = node_state()
     assert lf.check_stalled(evidence(state)) == lf.NOTHING
@@ -612,7 +626,7 @@ def test_without_a_controller_nobody_misses_workers():
     assert lf.cluster_findings([worker("a", {"enable_controller": True})]) == []
 
 
-def slow_nodes(slow, total, reason="slow (2.7 s)"):
+def slow_nodes(slow, total, reason="slow response (2.7 s)"):
     states = [node_state("n%d" % number) for number in range(total)]
     for state in states[:slow]:
         state.state, state.reasons = "degraded", [reason]
@@ -644,7 +658,7 @@ def test_nodes_that_are_degraded_for_another_reason_do_not_tell_of_their_fronten
 
 def test_a_slow_node_is_no_alert_of_its_own_while_the_frontend_is_overloaded():
     (state,) = slow_nodes(1, 1)
-    assert lf.check_unhealthy(evidence(state)).text == "n0 is degraded: slow (2.7 s)"
+    assert lf.check_unhealthy(evidence(state)).text == "n0 is degraded: slow response (2.7 s)"
     overloaded = evidence(state)._replace(is_overloaded=True)
     assert lf.check_unhealthy(overloaded) == lf.NOTHING
     state.reasons.insert(0, "/metrics responds with 500")

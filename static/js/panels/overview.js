@@ -14,7 +14,7 @@ import { NodeEvents } from "./nodeevents.js";
 const SAME_TIME = 30; // seconds; two polls of a large cluster
 const LIVE = "State, caches and lists show current values.";
 
-const SLOW = "slow ("; // how the reason of a node begins that takes too long to respond
+const SLOW = /^slow( response)? \(/; // the reason of a node that takes too long to respond
 const LONG = 26; // characters from which on a fact has the room of two
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
@@ -53,7 +53,7 @@ function wideFacts(rows) {
 /** The response time of the last poll; marked where it is slow, with the digits of the reason. */
 function responseTime(node) {
   if (typeof node.latency !== "number" || node.state === "down") return "";
-  const isSlow = (node.reasons || []).some((reason) => reason.startsWith(SLOW));
+  const isSlow = (node.reasons || []).some((reason) => SLOW.test(reason));
   return isSlow ? `◆ slow, ${node.latency.toFixed(1)} s` : format(node.latency, "seconds");
 }
 

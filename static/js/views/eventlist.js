@@ -104,7 +104,7 @@ export const asOf = (events, time) =>
 /** What an event says without the name of its node. */
 const template = (event) => (event.node ? event.text.split(event.node).join("…") : event.text);
 
-/** The same, for "slow (2.1 s)" and "slow (2.3 s)". */
+/** The same, for "slow response (2.1 s)" and "slow response (2.3 s)". */
 export const reasonOf = (event) => template(event).replace(/[\d.]+/g, "0");
 
 const SILENCED = /^[/]api[/]alerts[/]([^/?]+)[/]silence/;
@@ -351,7 +351,7 @@ function manyNodes(events) {
   return `${isAll ? "All " : ""}${nodesAndFrontends(nodes)}${placesOf(events, nodes)}`;
 }
 
-const FIGURES = / \([^()]*\d[^()]*\)$/; // of a reason: "slow (2.1 s)"
+const FIGURES = / \([^()]*\d[^()]*\)$/; // of a reason: "slow response (2.1 s)"
 const MOST_REASONS = 3; // in a sentence
 const STATE = / (is|was) ([^:]*)(?:: (.*))?$/;
 
