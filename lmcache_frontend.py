@@ -4848,6 +4848,7 @@ class NodeState:
         self.node = node
         self.state = "unknown"
         self.since = now
+        self.is_since_known = False  # it was not in this state already when we first saw it
         self.polled: float | None = None
         self.latency: float | None = None
         self.error: str | None = None
@@ -4869,8 +4870,9 @@ class NodeState:
         self.facts: Dict[str, str] = {}
         self.facts_conf = b""
         self.facts_at = self.read_at = 0.0  # when it was asked for them, and for the newest
-        # What the last event was about: its state, since when, and how often it had restarted.
-        self.noted_state = ("unknown", now)
+        # What the last event was about: its state, since when, whether that is known, and how often
+        # it had restarted.
+        self.noted_state = ("unknown", now, False)
         self.noted_restarts = 0
         self.instance_id: str | None = None
         self.group = node.key  # what nodes that count the same tokens have in common
@@ -4931,7 +4933,8 @@ class NodeState:
         """Go to ``state``; remembers since when, and how often the node came and went."""
         if state == self.state:
             return
-        if "unknown" not in (self.state, state) and "down" in (self.state, state):
+        self.is_since_known = "unknown" not in (self.state, state)
+        if self.is_since_known and "down" in (self.state, state):
             self.changes.append(now)
         self.state, self.since = state, now
 
@@ -5633,6 +5636,7 @@ class NodeEvents:
             is_degraded = state.state == "degraded" and not (is_overloaded and state.is_slow)
             if is_degraded or state.state == "down":
                 self._open(state)
+            state.noted_state = (state.state, state.since, state.is_since_known)
             if state.noted_restarts != state.restart_count:
                 state.noted_restarts = state.restart_count
                 self._add(state, "restart", "warning", f"{state.node.key} restarted")
@@ -5642,14 +5646,15 @@ class NodeEvents:
         for state in new:
             self._note_changes(state, origins)
 
-    def _note_state(self, state: NodeState, was: str, since: float) -> None:
-        """Note that a node came or went; it was in state ``was`` from ``since``."""
-        state.noted_state, key = (state.state, state.since), state.node.key
+    def _note_state(self, state: NodeState, was: str, since: float, is_known: bool) -> None:
+        """Note that a node came or went; it was in state ``was`` from ``since``, if that is known."""
+        key = state.node.key
         for name in {"degraded", "down"} - {state.state}:
             self._events.close(f"{name}:{key}")
         if was == "down" and state.is_well:
+            least = "" if is_known else "at least "
             lasted = spoken_time(state.since - since)
-            self._add(state, "node_up", "info", f"{key} is up again after {lasted}")
+            self._add(state, "node_up", "info", f"{key} is up again after {least}{lasted}")
 
     def _open(self, state: NodeState) -> None:
         """Note that a node is degraded or down, once while it lasts: why at first, and why now."""
@@ -5666,7 +5671,12 @@ class NodeEvents:
         about = (f"node_{name}", "critical" if name == "down" else "warning")
         where = (key, state.instance_id)
         text = f"{key} is {name}: {', then '.join(reasons)}"
-        self._events.open(f"{name}:{key}", *about, text, *where, since, reasons=reasons)
+        event = self._events.open(f"{name}:{key}", *about, text, *where, since, reasons=reasons)
+        if not state.is_since_known and event.count == 1 and event.time < since - BACKDATED:
+            # It goes on since the earlier run, which saw it begin.
+            clock = self._events.clock
+            state.since = clock.monotonic() - (clock.wall() - event.time)
+            state.is_since_known = True
 
     def nodes_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Note that there are other nodes: an event holds the names of those added or removed."""
@@ -7678,6 +7688,7 @@ def adopt_entry(
     since = number_or_none(entry.get("since"))
     if since is not None and its_time is not None:
         state.since = now - reported_age(since, its_time, wall)
+        state.is_since_known = entry.get("since_known") is not False
     state.failures = state.failures + 1 if entry["state"] == "down" else 0
 
 
@@ -7825,6 +7836,7 @@ class StatusPage:
         return {
             "state": state.state,
             "since": self._clock.unix(state.since),
+            **({} if state.is_since_known else {"since_known": False}),
             "latency": rounded(state.latency, LISTED_DIGITS),
             "error": state.error,
         }

@@ -124,6 +124,73 @@ def test_a_degraded_node_that_gets_another_address_leaves_no_event_open():
     assert event["until"] is not None
 
 
+def test_a_state_at_the_first_poll_began_before_it_and_a_later_one_began_when_it_is_seen():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    first = cluster.round()["time"]
+    assert (cluster.node("w0")["since"], cluster.node("w0")["since_known"]) == (first, False)
+    cluster.answers.clear()
+    assert "since_known" not in cluster.round()["nodes"][0]
+    cluster.answers["w0"] = {"/metrics": page()}
+    cluster.round(50)
+    assert "since_known" not in cluster.node("w0")
+    assert cluster.monitor.events.query()["events"][0]["text"] == "w0 is up again after 50 s"
+
+
+def test_a_node_that_was_down_at_the_first_poll_was_down_for_longer_than_is_known():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    answers = cluster.answers.pop("w0")
+    cluster.round(times=2)
+    assert cluster.node("w0")["since_known"] is False
+    cluster.answers["w0"] = answers
+    cluster.round(50)
+    text = "w0 is up again after at least 60 s"
+    assert cluster.monitor.events.query()["events"][0]["text"] == text
+
+
+def restarted(cluster, seconds):
+    """Another frontend of the same nodes that has the events of the first one, so much later."""
+    again = Cluster(cluster.answers)
+    again.entries = cluster.entries
+    again.set_nodes(cluster.entries)
+    again.clock.now = cluster.clock.now + seconds
+    events = cluster.monitor.events.changed_since(0)
+    again.monitor.events.restore(events, cluster.clock.wall())
+    again.round(0)
+    return again
+
+
+@pytest.mark.parametrize("seconds, is_kept", [(890, True), (910, False)])
+def test_a_state_is_as_old_after_a_restart_as_it_was_before_it(seconds, is_kept):
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    cluster.answers.clear()
+    cluster.round(times=10)
+    since = cluster.node("w0")["since"]
+    again = restarted(cluster, seconds)
+    again.round(times=2)
+    found = again.node("w0")
+    assert (found["since"] == since) is is_kept
+    assert found.get("since_known", True) is is_kept
+    [alert] = again.monitor.status()["alerts"]
+    assert (alert["since"] == since) is is_kept
+
+
+def test_a_down_time_of_several_has_no_known_start_after_a_restart():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.round()
+    answers = cluster.answers.pop("w0")
+    for _ in range(lf.MAX_SEPARATE + 1):
+        cluster.answers.pop("w0", None)
+        cluster.round()
+        cluster.answers["w0"] = answers
+        cluster.round()
+    del cluster.answers["w0"]
+    cluster.round()
+    again = restarted(cluster, 30)
+    assert again.node("w0")["since_known"] is False
+    assert again.node("w0")["since"] == again.clock.wall()
+
+
 def test_an_alert_about_a_state_says_since_when_the_state_is():
     cluster = Cluster({"w0": {"/metrics": page()}})
     cluster.round()

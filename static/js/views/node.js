@@ -211,10 +211,14 @@ class PanelContext {
 
 // ---- the page ----
 
+/** "since 12:01"; of a state that the node had when it was first polled "since before 12:01". */
+const sinceOf = ({ since, since_known: known }, now) =>
+  `since ${known === false ? "before " : ""}${when(since, now)}`;
+
 /** What stands beside the node's name, as parts: [text, class]. */
 function aboutLine(node, status) {
   // How long its process runs is another figure, of the Overview.
-  const since = node.state === "up" && node.since ? when(node.since, status.time) : "";
+  const since = node.state === "up" && node.since ? sinceOf(node, status.time) : "";
   const kind = node.software ? `${node.software} engine` : KINDS[node.kind];
   return [
     [instanceName(node) === node.key ? "" : instanceName(node), ""],
@@ -222,7 +226,7 @@ function aboutLine(node, status) {
     [node.version, ""],
     [middle(node.address || "", 24), "only-wide"],
     [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
-    [since && `up since ${since}`, "only-wide"],
+    [since && `up ${since}`, "only-wide"],
   ].filter(([text]) => text);
 }
 
@@ -238,8 +242,8 @@ function troubleNote(node, status) {
     "p",
     { class: `note ${state}` },
     h("b", {}, timeRange().live ? said : `Now ${said.toLowerCase()}`, " "),
-    h("span", { title: fullTime(since) }, `since ${when(since, status.time)}`),
-    [" (", ageOf(since, status.time), ")"],
+    h("span", { title: fullTime(since) }, sinceOf(node, status.time)),
+    [" (", ageOf(since, status.time), node.since_known === false ? " or longer)" : ")"],
     why ? [": ", linked(why), "."] : ".",
   );
 }
