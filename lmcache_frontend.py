@@ -3390,6 +3390,11 @@ class EventLog:
         event.log()
         return event
 
+    def newest(self, key: str) -> Event | None:
+        """The last event of this key; None if there is none in memory."""
+        with self._lock:
+            return self._events.get(self._newest.get(key, 0))
+
     def lasting(self, key: str) -> Event | None:
         """The event of this key that lasts; None if there is none."""
         with self._lock:
@@ -6599,18 +6604,20 @@ def alert_documents(
 
 def silence_documents(
     silences: Mapping[str, Silence], alerts: Iterable[Mapping[str, object]]
-) -> List[dict]:
-    """The silences of alerts that are not active, as the status shows them; the first to end first.
+) -> Dict[str, object]:
+    """The silences of alerts that are not active, for the status; the first to end first.
 
-    ``alerts`` are those that are active: they have their silences themselves.
+    ``alerts`` are those that are active: they have their silences themselves. At most
+    MAX_LISTED_SILENCES are listed; ``silences_total`` is how many there are.
     """
     active = {alert["id"] for alert in alerts}
     others = [silence for silence in silences.values() if silence.alert not in active]
     others.sort(key=lambda silence: (silence.until, silence.alert))
-    return [
+    listed = [
         {**silence._asdict(), "until": rounded_time(silence.until)}
         for silence in others[:MAX_LISTED_SILENCES]
     ]
+    return {"silences": listed, "silences_total": len(others)}
 
 
 class AlertGroup(NamedTuple):
@@ -7781,7 +7788,7 @@ class StatusPage:
             proxies = list(map(self._proxy, self._watched.proxies.values()))
             head = {**self._head(nodes), "proxies": proxies}
             instances = list(self._watched.instances)
-        head.update(alerts=alerts, silences=silences)
+        head.update(alerts=alerts, **silences)
         head["instances"] = [self._instance(instance, figures) for instance in instances]
         entries = (self._node(state, figures) for state in (nodes if shown is None else shown))
         return join_json(head, "nodes", entries)
@@ -12903,7 +12910,9 @@ def silenced_alert(server: FrontendServer, head: RequestHead) -> Dict[str, objec
             silence = as_dict(document["silence"])
             shown = {key: silence[key] for key in ("until", "comment") if key in silence}
             return {"alert": document["text"], **({"silence": shown} if shown else {})}
-    return {}
+    # It is over, and its silence may be, too.
+    event = server.events.newest(f"alert:{name}") if name else None
+    return {"alert": event.text} if event is not None else {}
 
 
 def plain_page(registry: NodeRegistry) -> bytes:

@@ -834,6 +834,15 @@ def test_silences_of_alerts_that_are_over_are_lines_as_they_were_made(show, serv
     assert rows[-1].startswith("Silenced: down on mp-0 · not active · until "), rows
 
 
+def test_silences_that_the_server_does_not_list_are_counted(show, server, story):
+    kept_silence(story, SICK, story.now + 900)
+    story.more_silences = 12
+    browser = show(server)
+    browser.wait_for(lambda: browser.text(".silenced summary") == "14 silenced")
+    browser.click(".silenced summary")
+    assert browser.texts(".silenced .quiet")[-1] == "And 12 silences with a later end"
+
+
 def test_a_silence_says_until_when_as_a_clock_time_everywhere(show, server, story):
     browser = show(server)
     face = ".alerts .menu-box > button"

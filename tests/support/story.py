@@ -99,6 +99,7 @@ class Story:
         self.demo = False
         self.silences = []  # what was sent: (alert id, body)
         self.kept_silences = []  # those of alerts that are over
+        self.more_silences = 0  # such that the server does not list
 
     def event(self, ago, kind, text, lasted=None, severity="info", node=None, **more):
         begun = self.now - ago
@@ -146,6 +147,7 @@ class Story:
             "nodes": self.nodes,
             "alerts": self.alerts,
             "silences": self.kept_silences,
+            "silences_total": len(self.kept_silences) + self.more_silences,
             "proxies": self.proxies,
         }
 

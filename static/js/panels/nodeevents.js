@@ -75,7 +75,8 @@ export class NodeEvents {
     const rows = this.rows.filter(inside);
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
     const silences = status.silences?.filter(({ alert }) => alert.endsWith(`:${node.key}`));
-    this.alerts.update({ ...status, alerts: mine, silences }, past, this.events, this.rows);
+    const about = { ...status, alerts: mine, silences, silences_total: 0 };
+    this.alerts.update(about, past, this.events, this.rows);
     const none = !(past || [...mine, ...(silences || [])]).length;
     this.alerts.element.hidden = none; // the state of the node is said above
     const isUnknown = this.missing !== "" && this.missing !== LOADING;

@@ -750,7 +750,7 @@ export class AlertCard {
     const { seconds, live } = timeRange();
     const calm = this.#calm(status);
     const places = this.blocks.map(({ change, lines }) => [Boolean(change), lines.length]);
-    const over = status.silences;
+    const over = [status.silences, status.silences_total];
     const signature = JSON.stringify([shape, places, over, this.showAll, calm, seconds, live]);
     if (signature === this.signature) return;
     // The line whose menu is open is drawn anew once the menu is closed.
@@ -834,7 +834,8 @@ export class AlertCard {
     const told = lines.map((line) =>
       line.change && isTold(line) ? { ...line, change: null } : line,
     );
-    if (silences) silences.drawSilences(this.silenced, this.quiet, told, over);
+    if (silences)
+      silences.drawSilences(this.silenced, this.quiet, told, over, this.status.silences_total);
     else if (await loadSilences()) this.#drawAnew();
   }
 

@@ -72,11 +72,17 @@ function silenceItem(line) {
   return h("li", { class: "quiet" }, h("p", {}, "Silenced: ", linked(said), more, change), ending);
 }
 
-/** List silenced alerts as lines, and the silences of alerts that are over, in a fold. */
-export function drawSilences(fold, list, lines, over) {
+/**
+ * List silenced alerts as lines, and the silences of alerts that are over, in a fold. Of `total` the
+ * server lists the first to end.
+ */
+export function drawSilences(fold, list, lines, over, total = 0) {
   const all = [...lines, ...alertLines(over.map(alertOfSilence))];
-  replace(list, all.map(silenceItem));
-  setText(fold.firstChild, `${plain(all.length)} silenced`);
+  const more = Math.max(0, total - over.length);
+  const rest =
+    more && h("li", { class: "quiet" }, `And ${plural(more, "silence")} with a later end`);
+  replace(list, all.map(silenceItem), rest || null);
+  setText(fold.firstChild, `${plain(all.length + more)} silenced`);
   // It opens for a change that can be undone nowhere else; then it is as the reader leaves it.
   const offers = lines.filter(({ change }) => change && undoOf(change)?.href).length;
   if (all.length === 1 || offers > Number(fold.dataset.offers || 0)) fold.open = true;
