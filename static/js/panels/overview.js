@@ -105,7 +105,10 @@ function aboutRows(node, more) {
   const up = more.started && node.state !== "down" ? shownNow() - more.started : null;
   return [
     ["State", stateMark(node.state)],
-    ["In this state since", `${node.since_known === false ? "before " : ""}${fullTime(node.since)}`],
+    [
+      "In this state since",
+      `${node.since_known === false ? "before " : ""}${fullTime(node.since)}`,
+    ],
     [
       "Self-reported health",
       health && h("span", { class: `state-word ${healthy ? "good" : "bad"}` }, health),
