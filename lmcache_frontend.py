@@ -5652,7 +5652,7 @@ class NodeEvents:
             self._note_changes(state, origins)
 
     def _note_state(self, state: NodeState, was: str, since: float, is_known: bool) -> None:
-        """Note that a node came or went; it was in state ``was`` from ``since``, if that is known."""
+        """Note that a node came or went; it was in state ``was`` from ``since``, or before."""
         key = state.node.key
         for name in {"degraded", "down"} - {state.state}:
             self._events.close(f"{name}:{key}")

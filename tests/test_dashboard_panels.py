@@ -1168,7 +1168,7 @@ def test_a_node_is_marked_slow_where_it_is_degraded_for_that(browser, worker, sh
     show(worker, "overview")
     about = "main section[aria-label='About this node']"
     wait_text(browser, "◆ slow, 2." if is_slow else "\n1.2", about, 40)
-    assert ("slow (2." in browser.text("main")) == is_slow
+    assert ("slow response (2." in browser.text("main")) == is_slow
     assert ("◆ slow" in browser.text("main")) == is_slow
     assert "slow" not in browser.text("main .about-line"), "the reason is right below it"
 

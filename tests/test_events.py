@@ -231,7 +231,9 @@ def test_ten_thousand_events_are_kept():
 
 
 def test_what_lasts_already_can_turn_out_to_have_begun_earlier(events, clock):
-    began = events.open("w0", "node_degraded", "warning", "w0 is degraded: slow", "w0").time
+    began = events.open(
+        "w0", "node_degraded", "warning", "w0 is degraded: slow response", "w0"
+    ).time
     events.backdate("w0", began - 0.5)
     assert events.query()["events"][0]["time"] == began
     events.backdate("w0", began - 300)

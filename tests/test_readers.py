@@ -589,7 +589,7 @@ def test_a_node_that_takes_seconds_is_slow_and_up_when_it_is_quick_again():
     cluster.seconds = 3.4
     cluster.round()
     assert cluster.node("w0")["state"] == "degraded"
-    assert cluster.node("w0")["reasons"] == ["slow (3.4 s)"]
+    assert cluster.node("w0")["reasons"] == ["slow response (3.4 s)"]
     cluster.seconds = 1.4
     cluster.round()
     assert cluster.node("w0")["state"] == "up"
@@ -607,8 +607,8 @@ def test_a_node_keeps_its_reasons_until_it_has_answered_every_question():
 
     cluster.answers["w0"]["/version"] = answer
     cluster.round(70.0)
-    assert seen == [["slow (3.4 s)"]]
-    assert cluster.node("w0")["reasons"] == ["slow (3.4 s)"]
+    assert seen == [["slow response (3.4 s)"]]
+    assert cluster.node("w0")["reasons"] == ["slow response (3.4 s)"]
 
 
 def test_a_node_that_once_answers_too_late_is_slow_and_only_then_down():
@@ -618,7 +618,10 @@ def test_a_node_that_once_answers_too_late_is_slow_and_only_then_down():
     cluster.answers["w0"]["/metrics"] = lf.FetchError("no response within 10 s", True, True)
     cluster.round()
     node = cluster.node("w0")
-    assert (node["state"], node["reasons"]) == ("degraded", ["slow (no response within 10 s)"])
+    assert (node["state"], node["reasons"]) == (
+        "degraded",
+        ["slow response (no response within 10 s)"],
+    )
     cluster.round()
     assert cluster.node("w0")["state"] == "down"
     cluster.answers["w0"]["/metrics"] = good
@@ -711,7 +714,7 @@ def test_how_slow_a_node_is_at_each_poll_is_no_new_reason():
         cluster.slow["w0"] = seconds
         cluster.round()
     events = cluster.monitor.events.query()["events"]
-    said = "w0 is degraded: slow (%s s)"
+    said = "w0 is degraded: slow response (%s s)"
     # An alert begins at the second poll.
     assert {event["text"] for event in events} == {said % 2.5, said % 3.5}
 

@@ -73,8 +73,8 @@ function silenceItem(line) {
 }
 
 /**
- * List silenced alerts as lines, and the silences of alerts that are over, in a fold. Of `total` the
- * server lists the first to end.
+ * List silenced alerts as lines, and the silences of alerts that are over, in a fold. Of `total` of
+ * these the server lists the first to end.
  */
 export function drawSilences(fold, list, lines, over, total = 0) {
   const all = [...lines, ...alertLines(over.map(alertOfSilence))];
