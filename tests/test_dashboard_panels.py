@@ -591,7 +591,7 @@ def test_a_table_that_is_too_wide_becomes_cards_that_name_their_columns(browser,
     assert "Last run" in browser.texts("main thead th")
 
 
-@pytest.mark.parametrize("width", [768, 900])
+@pytest.mark.parametrize("width", [360, 560])
 def test_cards_leave_out_no_column(browser, demo, show, width):
     labels = (
         "const row = document.querySelector('main .stacked tbody:not(.spacer) tr');"
@@ -938,6 +938,27 @@ def test_an_empty_table_has_no_heads(browser, demo, show):
     heads = "return !!document.querySelector('[aria-label=%s] thead').offsetParent"
     assert not browser.script(heads % "Pins")
     assert browser.script(heads % "Keys")
+
+
+def test_on_a_telephone_the_places_of_a_key_are_whole_and_the_box_shows_that_it_scrolls(
+    browser, demo, show
+):
+    places = (
+        'return [...document.querySelectorAll(\'[aria-label=Keys] td[data-label="Stored in"] '
+        "span > span')].map((one) => one.getClientRects().length + one.offsetHeight)"
+    )
+    cut = (
+        "const box = document.querySelector('[aria-label=Keys] .table-wrap');"
+        "const edge = box.getBoundingClientRect().bottom;"
+        "return [...box.querySelectorAll('th, td')].some((one) => {"
+        "  const { top, bottom } = one.getBoundingClientRect();"
+        "  return top < edge - 4 && bottom > edge + 4 })"
+    )
+    browser.resize(360, 800)
+    show(demo, "cache", "coordinator")
+    found = browser.wait_for(lambda: browser.script(places))
+    assert max(found) < 24, "each is one box of one line"
+    assert browser.script(cut)
 
 
 def test_a_long_name_of_a_periodic_thread_makes_no_cards_of_a_table(browser, demo, show):

@@ -926,7 +926,7 @@ const pins = (ctx) =>
 const FIRST_KEYS = 100;
 const placesOf = ({ placements }) =>
   placements.map((one) => `${one.instance_id} · ${tierName(one)}`);
-const unbroken = (place, i) => [i ? "; " : "", h("span", { class: "gap" }, place)];
+const unbroken = (place, i) => [i ? "; " : "", h("span", { class: "whole" }, place)];
 const directory = (ctx) =>
   keyTable(
     ctx,
