@@ -6465,6 +6465,7 @@ MAX_INSTANCE_GROUPS = 3  # instances with the same problem that are still listed
 SOURCE_RULES = ("source_away", "not_a_frontend")  # alerts that a source of nodes is away
 NEARBY_SECONDS = 600.0  # before an alert; what happened then is named in it
 MAX_NEARBY = 3  # facts that are named
+MAX_SENTENCES = 10  # different ones of an alert that change its event while it lasts
 # rule -> a fact that says no more than the alert itself
 OWN_FACTS = {"node_restarting": "restart", "evictions_rising": "rising evictions"}
 # rule -> what its nodes have in common, after "3 nodes of demo002"
@@ -6676,13 +6677,15 @@ class AlertEvents:
     """Makes an event of every alert: when it was raised and resolved, and the worst of it.
 
     It has the alerts that last, by id: ``_worst`` as their events tell them, ``_last`` as they
-    were last, and ``_nearby``, what happened in the minutes before.
+    were last, ``_sentences``, what their events have said, and ``_nearby``, what happened in the
+    minutes before.
     """
 
     def __init__(self, events: EventLog) -> None:
         self._events = events
         self._worst: Dict[str, Alert] = {}
         self._last: Dict[str, Alert] = {}
+        self._sentences: Dict[str, List[str]] = {}
         self._nearby: Dict[str, Tuple[str, ...]] = {}
 
     def nearby(self, alert: str) -> Tuple[str, ...]:
@@ -6703,6 +6706,8 @@ class AlertEvents:
                 then = [(max(0.0, age - now + alert.since), event) for age, event in before]
                 self._nearby[alert.id] = nearby_facts(alert, then)
             self._worst[alert.id] = alert
+            said = self._sentences.setdefault(alert.id, [])
+            said += [alert.text] if alert.value is None else []
             more = {"rule": alert.rule, "details": list(self._nearby[alert.id])}
             if alert.value is not None:
                 more["value"] = alert.value
@@ -6711,7 +6716,7 @@ class AlertEvents:
             self._events.open(f"alert:{alert.id}", *about, alert.since, **more)
         lasting = {alert.id: alert for alert in alerts}
         for key in self._last.keys() - lasting.keys():
-            del self._worst[key], self._nearby[key]
+            del self._worst[key], self._nearby[key], self._sentences[key]
             # Without a value the last sentence says most: the error may have become another.
             last = self._last[key]
             text = last.text if last.value is None else ""
@@ -6719,12 +6724,17 @@ class AlertEvents:
         self._last = lasting
 
     def _is_news(self, alert: Alert) -> bool:
-        """Tell whether an alert is new, worse than ever while it lasts, or has another reason."""
+        """Tell whether an alert is new, worse than ever while it lasts, or has another reason.
+
+        A reason that alternates with another, or changes with every poll, is not written each time.
+        """
         worst = self._worst.get(alert.id)
         if worst is None or worst.severity != alert.severity:
             return True
         if alert.value is None:
-            return not are_alike(worst.text, alert.text)
+            said = self._sentences[alert.id]
+            is_said = any(are_alike(sentence, alert.text) for sentence in said)
+            return not is_said and len(said) < MAX_SENTENCES
         return worst.value is None or alert.value > worst.value
 
 

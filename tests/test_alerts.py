@@ -371,6 +371,29 @@ def test_an_alert_that_lasts_unchanged_changes_no_event():
     assert event.text.endswith("status 503") and event.until is None
 
 
+@pytest.mark.parametrize("changes", [lf.MAX_SENTENCES - 1, lf.MAX_SENTENCES])
+def test_an_alert_whose_sentence_changes_with_every_poll_changes_its_event_some_times(changes):
+    events = lf.EventLog()
+    follower = lf.AlertEvents(events)
+    for number in range(changes + 1):
+        follower.follow([alert("w0", text="w0 is degraded: lag %d" % number)])
+    (event,) = events.query()["events"]
+    assert event["text"].endswith("lag %d" % min(changes, lf.MAX_SENTENCES - 1))
+    follower.follow([])
+    (event,) = events.query()["events"]
+    assert event["text"].endswith("lag %d" % changes), "the last one when it is over"
+
+
+def test_an_alert_with_two_sentences_in_turn_changes_its_event_once():
+    events = lf.EventLog()
+    follower = lf.AlertEvents(events)
+    for number in range(9):
+        reason = ("connection refused", "no response within 10 s")[number % 2]
+        follower.follow([alert("w0", text="w0 is unreachable: " + reason)])
+    [event] = events.changed_since(0)
+    assert (event.changed, event.text[-4:]) == (2, "10 s")
+
+
 # -- through the server
 
 
