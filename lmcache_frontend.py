@@ -10336,6 +10336,9 @@ class Trust:
             return ""
         advice = "use --allow-target, or send the token"
         if target.is_unix:
+            if os.path.normpath(target.path) != target.path:
+                # No pattern of --allow-target matches it.
+                advice = "write it without '//', '.' and '..', or send the token"
             why = self._check_socket(target.path, registry)
             return f"{why}: {advice}" if why else ""
         if is_loopback(target.host):

@@ -478,6 +478,22 @@ def test_a_childs_token_is_not_sent_with_requests_of_the_untrusted(start, node):
     assert [b"childs-token" in head for head in heads] == [True, False]
 
 
+@pytest.mark.parametrize(
+    "path, advice",
+    [
+        ("/run/x/b.sock", "use --allow-target, or send the token"),
+        ("/run/x/../b.sock", "write it without '//', '.' and '..', or send the token"),
+    ],
+)
+def test_who_may_not_use_a_socket_is_told_what_helps(path, advice):
+    target = lf.Target.parse("", path)
+    trust = lf.Trust("local", "", ["/run/*"])
+    why = trust.check_target(target, lf.NodeRegistry(), False)
+    assert why == ("" if ".." not in path else "%s is not a plain path: %s" % (path, advice))
+    why = lf.Trust("local").check_target(target, lf.NodeRegistry(), False)
+    assert why.endswith(": " + advice)
+
+
 def test_a_registered_socket_in_a_system_directory_opens_no_door_to_its_neighbors():
     registry = lf.NodeRegistry()
     for folder in ("/run", "/var/run"):
