@@ -2544,7 +2544,7 @@ def test_the_palette_finds_settings_figures_and_alerts(show, server, typed, grou
     browser.press("Control+k")
     browser.wait_for(lambda: browser.has("dialog.palette input"))
     assert browser.texts(".palette-group")[0] == "Alerts"
-    spans = [one for one in browser.texts(".palette-text") if one.startswith("Show the last")]
+    spans = [one for one in browser.texts(".palette-text") if one.startswith("Time range: last")]
     assert len(spans) == browser.count("header .seg button")
     browser.press(*typed)
     find = (
@@ -2684,14 +2684,46 @@ def test_the_palette_runs_actions_and_asks_for_the_token_where_they_need_it(show
     browser.wait_for(lambda: "last=6h" in browser.url)
 
 
+def test_the_palette_puts_what_needs_attention_first_and_names_things_as_the_page_does(
+    show, server, story
+):
+    browser = show(server)
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    places = [text.split("\n")[0] for text in browser.texts(".places a")]
+    assert set(places) <= set(browser.texts(".palette-text"))
+    assert "Download debug bundle" in browser.texts(".palette-text")
+    browser.press(*"worker")
+    browser.wait_for(lambda: browser.text(".palette-text") == SICK)
+    browser.type(".palette-input", "llama70b-b")
+    found = (
+        "const heads = [...document.querySelectorAll('.palette-group')];"
+        "const head = heads.find((one) => one.textContent === 'Instances');"
+        "return head && head.nextElementSibling.querySelector('.palette-note').textContent"
+    )
+    browser.wait_for(lambda: browser.script(found) == "up · 6 nodes")
+    browser.type(".palette-input", "bundle")
+    browser.wait_for(lambda: "Download debug bundle" in browser.texts(".palette-text"))
+    browser.press("Escape")
+    browser.offline(True)
+    try:
+        poll(browser)
+        browser.press("Control+k")
+        browser.type(".palette-input", "debug")
+        browser.wait_for(lambda: browser.texts(".palette [role=option], .palette li.muted"))
+        assert "Download debug bundle" not in browser.texts(".palette-text")
+    finally:
+        browser.offline(False)
+
+
 def test_the_palette_names_the_panels_of_a_found_node_before_alerts_and_silences(show, server):
     browser = show(server)
     browser.click("header .find")
     browser.wait_for(lambda: browser.has("dialog.palette input"))
     browser.press(*"work2")
-    browser.wait_for(lambda: SICK in browser.texts(".palette-group"))
+    browser.wait_for(lambda: "Panels of " + SICK in browser.texts(".palette-group"))
     groups = browser.texts(".palette-group")
-    assert groups[:2] == ["Nodes", SICK]
+    assert groups[:2] == ["Nodes", "Panels of " + SICK]
     texts = browser.texts(".palette-text")
     assert {"Metrics", "Log levels", "Threads", "Meta", "Inference"} <= set(texts)
     browser.script(

@@ -17,7 +17,16 @@ import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines, carefully, sentenceOf, silence } from "./views/alerts.js";
 import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
-import { figureNames, hasPanel, metricLabel, PANELS, SETTABLE, SEVERITIES } from "./words.js";
+import { instancesOf } from "./views/instances.js";
+import {
+  figureNames,
+  hasPanel,
+  metricLabel,
+  PANELS,
+  SETTABLE,
+  SEVERITIES,
+  STATE_ORDER,
+} from "./words.js";
 
 const MOST_NODES = 8;
 const MOST_OTHERS = 10;
@@ -38,11 +47,11 @@ const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
 const VIEWS = [
   ["Cluster", "#/"],
   ["Events", "#/events"],
-  ["Compare nodes", "#/compare"],
+  ["Compare", "#/compare", "nodes"],
   ["Bulk actions", "#/many"],
   ["Cache operations", "#/many?tab=cache"],
-  ["Rollout of a setting", "#/many?tab=rollout"],
-  ["Nodes: add, edit, remove", "#/nodes"],
+  ["Rollout", "#/many?tab=rollout", "of a setting"],
+  ["Nodes", "#/nodes", "add, edit, remove"],
 ];
 
 /** What is done to many nodes, as it is searched for. */
@@ -184,8 +193,9 @@ function nodeEntries(words) {
     if (name !== null) return [[name, node, more]];
     return beginsWords(more, words) ? [[4, node, more]] : [];
   });
+  const orderOf = ([, { state }]) => STATE_ORDER[state] ?? 2;
   return found
-    .sort((a, b) => a[0] - b[0])
+    .sort((a, b) => a[0] - b[0] || orderOf(a) - orderOf(b)) // what needs attention first
     .slice(0, MOST_NODES)
     .map(([, node, also]) => ({ ...nodeEntry(node), also }));
 }
@@ -281,9 +291,18 @@ function changeEntries(words, rows) {
 }
 
 function instanceEntries() {
-  return [...new Set(store.instances.values())].map((name) => {
+  return (store.status ? instancesOf(store.status) : []).map(({ name, state, nodes }) => {
     const href = instanceLink(name);
-    return { group: "Instances", image: "page", text: name, note: "instance", href, act: go(href) };
+    const note = `${state} · ${plural(nodes.length, "node")}`;
+    return {
+      group: "Instances",
+      mark: stateMark(state, true),
+      text: name,
+      note,
+      also: "instance",
+      href,
+      act: go(href),
+    };
   });
 }
 
@@ -292,7 +311,8 @@ function panelEntries(node) {
   const names = Object.keys(PANELS).filter((name) => hasPanel(node.kind, name));
   return names.map((name) => {
     const href = nodeLink(node, name);
-    return { group: node.key, image: "page", text: PANELS[name], href, act: go(href) };
+    const group = `Panels of ${node.key}`;
+    return { group, image: "page", text: PANELS[name], href, act: go(href) };
   });
 }
 
@@ -390,10 +410,12 @@ function termEntries(chosen, changes) {
 }
 
 function viewEntries(list) {
-  return list.map(([text, href]) => ({
+  return list.map(([text, href, note = ""]) => ({
     group: "Views",
     image: "page",
     text,
+    note,
+    also: note,
     href,
     act: go(href),
   }));
@@ -436,10 +458,11 @@ function actionEntries(node) {
   const entries = [
     ...compareEntry(node),
     { text: "Refresh: poll all nodes now", act: () => refreshNow() },
-    { text: "Download debug bundle", note: "zip", act: downloadBundle, locked: true },
+    { text: "Download debug bundle", act: downloadBundle, locked: true },
     { text: "Copy link to this view", act: () => copy(location.href, "Link copied") },
     ...offeredSpans().map(([, label, seconds]) => ({
-      text: `Show the last ${label}`,
+      text: `Time range: last ${label}`,
+      also: "show",
       act: () => setLast(seconds),
     })),
     ...INTERVALS.map((one) => ({
@@ -525,7 +548,8 @@ function entriesFor(text, changes) {
   const isBetter = (group) => bestRank(group, words) < bestRank(nodes, words);
   const better = shown.splice(0, groups.filter(isBetter).flat().length);
   const found = better.length ? [...changed, ...better, ...nodes] : [...nodes, ...changed];
-  return [...found, ...shown, ...manualEntries(words)];
+  // Without the server nothing can be changed.
+  return [...found, ...shown, ...manualEntries(words)].filter((one) => !one.locked || !store.error);
 }
 
 // ---- the dialog ----
