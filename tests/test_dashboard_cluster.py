@@ -532,8 +532,8 @@ def test_the_source_of_a_frontend_is_where_it_was_listed(show, server, story):
         ".filter((row) => (row[1] || '').startsWith('rack')).map((row) => row.slice(2, 6))"
     )
     assert browser.script(cells) == [
-        ["frontend", "10.0.0.9:80 · connection refused", "directly", "nodes"],
-        ["frontend · 1 node", "10.0.0.9:80", "directly", "nodes"],
+        ["frontend", "10.0.0.9:80 connection refused", "this frontend", "nodes"],
+        ["frontend · 1 node", "10.0.0.9:80", "this frontend", "nodes"],
     ]
 
 
@@ -2879,3 +2879,33 @@ def test_rows_are_grouped_by_the_version_of_lmcache_not_of_the_engine(show, serv
     browser = show(server, "/#/?by=version", "main .data tbody .group-size")
     heads = browser.texts("main .data tbody tr:has(.group-size) b")
     assert sorted(heads[:3]) == ["0.5.5, 0.5.6", "0.5.6", "No LMCache version reported"]
+
+
+@pytest.mark.parametrize("place", ["nodes", "many"])
+def test_pages_that_show_the_present_say_so_in_a_fixed_range(show, server, story, place):
+    span = "/?from=%d&to=%d" % (story.now - 900, story.now - 10)
+    browser = show(server, span + "#/" + place, "main .data tbody th")
+    browser.wait_for(lambda: browser.text("main .page-head .is-now") == "Current values")
+    click_text(browser, "Go live", "header")
+    browser.wait_for(lambda: browser.property("main .page-head .is-now", "hidden"))
+
+
+def test_on_a_telephone_the_form_of_a_node_cuts_no_example(show, server):
+    browser = show(server, "/#/nodes?add=1", "dialog [name=port]")
+    browser.resize(360, 900)
+    cut = (
+        "return [...document.querySelectorAll('dialog input')].filter((one) => {"
+        "  const copy = document.createElement('span'); copy.textContent = one.placeholder;"
+        "  copy.style.cssText = 'position: absolute; white-space: nowrap';"
+        "  copy.style.font = getComputedStyle(one).font; document.body.append(copy);"
+        "  const { width } = copy.getBoundingClientRect(); copy.remove();"
+        "  return width > one.clientWidth - 16 }).map((one) => one.placeholder)"
+    )
+    assert browser.script(cut) == []
+    assert "socket_7000" in browser.text("dialog .field:has([name=port])")
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has("dialog[open]"))
+    line = "return document.querySelector(arguments[0]).getBoundingClientRect().top"
+    csv = "main .page-head > button"
+    assert abs(browser.script(line, csv) - browser.script(line, "h1")) < 12
+    browser.resize(1440, 900)

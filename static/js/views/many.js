@@ -4,6 +4,7 @@ import { button, empty, lockNote, noNodes } from "../controls.js";
 import { h, needStyle, replace } from "../dom.js";
 import { loadFailure, loadModule, store } from "../server.js";
 import { bulkActions } from "./bulk.js";
+import { presentNote } from "./present.js";
 
 needStyle("static/panels.css");
 
@@ -34,7 +35,7 @@ class FleetPage {
     this.content = h("div", {}, this.tabs, lockNote(signal), this.place);
     replace(
       root,
-      h("div", { class: "page-head" }, h("h1", {}, "Bulk actions")),
+      h("div", { class: "page-head" }, h("h1", {}, "Bulk actions"), presentNote(signal)),
       this.none,
       this.content,
     );

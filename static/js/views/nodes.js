@@ -13,7 +13,7 @@ import {
   toast,
 } from "../controls.js";
 import { confirmDialog, formDialog } from "../dialog.js";
-import { h, replace, setText } from "../dom.js";
+import { breakable, h, replace, setText } from "../dom.js";
 import { addressText, csvText, format, plural } from "../format.js";
 import {
   getJson,
@@ -28,6 +28,7 @@ import {
 import { DataTable } from "../table.js";
 import { KINDS, sourceText, STATE_ORDER } from "../words.js";
 import { NodeFilters } from "./nodefilters.js";
+import { presentNote } from "./present.js";
 
 // Sources that come and go by themselves.
 const FOLLOWED = /^(found|supplier|coordinator|discovery|heartbeat|dns)/;
@@ -71,6 +72,8 @@ async function addFrontend(entry) {
 // As LMCache names it with the prefix that the manual shows.
 const EXAMPLE_SOCKET = "/tmp/lmcache_internal_api_server/socket_7000";
 
+const DIRECT = "this frontend"; // through which a node is reached that no other one lists
+
 /** The form that adds or changes a node or a frontend. */
 class NodeForm {
   constructor(row, isProxy) {
@@ -102,8 +105,8 @@ class NodeForm {
     this.go = go;
     const portHint = this.isProxy
       ? "Where the other LMCache frontend listens."
-      : "A number, or the path of the node’s socket.";
-    const portText = this.isProxy ? "e.g. 8000" : `e.g. 7000 or ${EXAMPLE_SOCKET}`;
+      : ["A number, or the path of the node’s socket, such as ", breakable(EXAMPLE_SOCKET), "."];
+    const portText = this.isProxy ? "e.g. 8000" : "e.g. 7000";
     this.result = h("p", { class: "panel-line", role: "status" });
     this.choice = h("p", { class: "actions" });
     const test = button("Test connection", () => this.#test(form, test, showError), {
@@ -126,7 +129,7 @@ class NodeForm {
     const proxies = groups.filter((proxy) => proxy.name !== "local_proxy");
     if (!this.row && !this.isProxy && proxies.length) {
       const options = proxies.map((proxy) => h("option", { value: proxy.name }, proxy.name));
-      const direct = h("option", { value: "" }, "directly");
+      const direct = h("option", { value: "" }, DIRECT);
       body.append(field("Reached through", h("select", { name: "group" }, direct, options)));
     }
     body.append(h("div", { class: "actions" }, test), this.result, this.choice);
@@ -330,7 +333,7 @@ function placeColumns() {
       width: 130,
       drop: 4,
       value: (row) => row.proxy,
-      text: (row) => row.proxy || "directly",
+      text: (row) => row.proxy || DIRECT,
     },
     {
       id: "source",
@@ -399,13 +402,15 @@ class NodesPage {
     );
     const csv = button("CSV", () => this.#download(), { kind: "bare", image: "download" });
     const tools = [this.addNode, addProxy];
-    const end = h("span", { class: "tools-end" }, csv);
+    const heading = [h("h1", {}, "Nodes"), presentNote(signal)];
+    this.narrowing = h("div", { class: "tools instance-tools" }, this.filters.elements);
+    this.offered = [csv, this.narrowing]; // while there are nodes
     replace(
       root,
-      h("div", { class: "page-head" }, h("h1", {}, "Nodes"), this.where),
+      h("div", { class: "page-head" }, heading, this.where, h("span", { class: "spring" }), csv),
       lockNote(signal),
       h("div", { class: "tools" }, tools),
-      h("div", { class: "tools instance-tools" }, this.filters.elements, end),
+      this.narrowing,
       this.table.element,
       this.none,
     );
@@ -504,7 +509,7 @@ class NodesPage {
     this.#drawWhere();
     const rows = rowsOf(status);
     this.none.hidden = rows.length > 0;
-    this.table.element.hidden = !this.none.hidden;
+    for (const one of [this.table.element, ...this.offered]) one.hidden = !rows.length;
     this.filters.update(rows);
     this.table.update(rows);
   }

@@ -1,0 +1,15 @@
+// Said in the head of a page that shows the present whatever the time range of the charts is.
+
+import { onRange, timeRange } from "../address.js";
+import { h } from "../dom.js";
+
+/** A note that is there while a fixed time range is chosen. */
+export function presentNote(signal) {
+  const note = h("span", { class: "is-now" }, "Current values");
+  const draw = () => {
+    note.hidden = timeRange().live;
+  };
+  draw();
+  onRange(draw, signal);
+  return note;
+}
