@@ -350,6 +350,33 @@ def test_a_fixed_range_tells_an_alert_with_the_same_facts_as_now(show, server, s
     assert "·" in facts and " ·" not in facts
 
 
+def test_the_last_alert_ends_at_the_foot_of_its_card(show, server):
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".alert-card .alerts > li") > 1)
+    gap = (
+        "const card = document.querySelector('.alert-card');"
+        "const last = [...card.querySelectorAll('.alerts > li')].pop();"
+        "card.parentElement.style.minHeight = '900px';"
+        "return card.getBoundingClientRect().bottom - last.getBoundingClientRect().bottom"
+    )
+    assert browser.script(gap) <= 1  # px, of the card's border
+
+
+def test_a_tile_on_a_telephone_keeps_its_change_apart(show, server):
+    browser = show(server)
+    browser.resize(360, 800)
+    browser.wait_for(lambda: browser.has(".tile .delta"))
+    gap = (
+        "const tile = document.querySelector('.tile:nth-child(2)');"
+        "const [number, unit, delta] = ['.number', '.unit', '.delta']"
+        "  .map((one) => tile.querySelector(one));"
+        "number.textContent = '1.05M'; unit.textContent = 'tok/s';"
+        "delta.textContent = '▲ ×2.8'; delta.className = 'delta large';"
+        "return delta.getBoundingClientRect().left - unit.getBoundingClientRect().right"
+    )
+    assert browser.script(gap) > 4
+
+
 def test_a_fixed_range_offers_no_undo_of_what_was_undone_after_it(show, server, story):
     change_of_all_workers(story, 1348, "256", "512")
     change_of_all_workers(story, 300, "512", "256")
@@ -2291,6 +2318,53 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     browser.focus(".map-plot")
     browser.press("Home", "ArrowRight", "ArrowDown", "ArrowUp", "Enter")
     browser.wait_for(lambda: browser.text("h1") == "llama70b-001_worker0")
+
+
+def test_the_legend_of_the_map_has_a_bar_for_what_there_is_and_short_limits(show, fleet):
+    browser = show(fleet)
+    browser.wait_for(lambda: browser.count(".map .sq") == 1009)
+    rows = (
+        "return [...document.querySelectorAll('.map-side .scale li')].map((row) => ["
+        " row.querySelector('.number').textContent !== '0',"
+        " row.querySelector('.length').getBoundingClientRect().width > 0])"
+    )
+    told = browser.script(rows)
+    assert [False, False] in told and all(some == drawn for some, drawn in told), told
+    click_text(browser, "Hit rate", ".map-card")
+    browser.wait_for(lambda: "%" in browser.text(".map-side .scale"))
+    assert ".0%" not in browser.text(".map-side .scale")
+
+
+# How far heads, and what is below a figure, end from the figures of their column.
+ENDS = """
+    const table = document.querySelector("main .data");
+    const heads = [...table.querySelectorAll("thead th")];
+    const row = table.querySelector("tbody tr:has(.num .u, td.num)");
+    const end = (element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        return range.getBoundingClientRect().right;
+    };
+    return [...row.children].flatMap((cell, i) => {
+        if (!cell.matches(".num") || !cell.textContent) return [];
+        const figure = end(cell);
+        const below = document.createElement("span");
+        below.className = "spread";
+        below.textContent = "0.45× median";
+        cell.append(below);
+        const isShown = below.offsetWidth > 0;
+        return [end(heads[i]) - figure, isShown ? end(below) - figure : 0];
+    }).map(Math.round);
+"""
+
+
+@pytest.mark.parametrize("width", [1440, 768, 360])
+def test_heads_and_what_is_below_a_figure_end_with_it(show, fleet, width):
+    browser = show(fleet)
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.count("main .data tbody td.num") > 8)
+    ends = browser.wait_for(lambda: browser.script(ENDS))
+    assert set(ends) == {0}, ends
 
 
 def test_the_map_dims_what_the_table_leaves_out(show, fleet):

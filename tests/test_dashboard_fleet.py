@@ -490,7 +490,7 @@ def test_the_ranks_of_an_instance_are_a_preset_and_what_differs_by_nature_is_lef
     ranks = {"llama70b-b_worker%d" % rank for rank in range(4)}
     browser.wait_for(lambda: ranks <= set(browser.texts("main .isolate")))
     browser.choose("select[aria-label=Preset]", "reachable")
-    browser.wait_for(lambda: "IDs, ports and paths" in browser.text("main .progress"))
+    browser.wait_for(lambda: "besides 5 that are IDs, ports" in browser.text("main .progress"))
     assert "lmcache_instance_id" not in browser.text("main .drift")
     browser.focus(".panel-tools label:nth-of-type(2) input[type=checkbox]")
     browser.press("Space")

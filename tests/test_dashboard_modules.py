@@ -987,6 +987,14 @@ def test_of_a_tie_no_value_is_the_common_one(run):
     assert run("views/drift.js", body, confs) == [["a", "x · 2 nodes", "◆ (empty) · w2"]]
 
 
+@pytest.mark.parametrize("count, names", [(4, "w0, w1, w2, w3"), (5, "w0, w1, w2 and 2 more")])
+def test_one_more_node_of_a_value_is_named(run, count, names):
+    body = "return settingRow(settingRows(given[0])[0]).children[2].textContent"
+    confs = [["w%d" % i, {"a": "x"}] for i in range(count)]
+    confs += [["z%d" % i, {"a": "y"}] for i in range(count)]
+    assert run("views/drift.js", body, confs).startswith("x · " + names + "y")
+
+
 def test_a_line_ends_with_the_value_that_its_tile_shows(run):
     body = "return endingWith(given[0], {times: [10, 20], values: [1, 2]}, given[1], 10)"
     assert run("chartmath.js", body, 5, 25) == {"times": [10, 20], "values": [1, 5]}

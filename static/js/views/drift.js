@@ -51,8 +51,9 @@ export function settingRows(configs) {
 
 /** The nodes that have a value, to show beside it; no name is broken at its hyphens. */
 function namesOf(keys) {
-  const more = keys.length - MOST_NAMES;
-  const shown = keys.slice(0, MOST_NAMES);
+  const room = keys.length === MOST_NAMES + 1 ? keys.length : MOST_NAMES; // not "and 1 more"
+  const more = keys.length - room;
+  const shown = keys.slice(0, room);
   return h(
     "span",
     { class: "muted" },
@@ -160,7 +161,7 @@ export class SettingsCard {
         if (conf && typeof conf === "object") found.configs.push([node, conf]);
         else found.mute.push([node.key, error ? error.message : "no settings"]);
         const count = found.configs.length + found.mute.length;
-        setText(this.note, `${plain(count)} of ${plain(nodes.length)}`);
+        setText(this.note, `Loaded: ${plain(count)} of ${plural(nodes.length, "node")}`);
       },
       8,
     );
@@ -220,14 +221,14 @@ export class SettingsCard {
   }
 }
 
-/** "2 settings differ between 10 nodes, and 1 ID, port or path; 107 are equal." */
+/** "2 settings differ between 10 nodes, besides 3 that are IDs, ports or paths; 107 are equal." */
 function countText(real, natural, equal, count) {
   const nodes = `between ${plural(count, "node")}`;
-  const what = plural(natural, "ID, port or path", "IDs, ports and paths");
+  const kind = natural === 1 ? "that is an ID, port or path" : "that are IDs, ports or paths";
   const first = real
     ? `${plural(real, "setting")} ${real === 1 ? "differs" : "differ"} ${nodes}`
     : `No settings differ ${nodes}`;
-  const rest = natural ? `${real ? ", and" : " except"} ${what}` : "";
+  const rest = natural ? `, besides ${plain(natural)} ${kind}` : "";
   return `${first}${rest}; ${plain(equal)} ${equal === 1 ? "is" : "are"} equal.`;
 }
 

@@ -75,7 +75,8 @@ function levelNames(limits, unit, lowIsBad) {
     ...limits.slice(1).map((limit, i) => between(limits[i], limit, unit)),
     `> ${format(limits[limits.length - 1], unit)}`,
   ];
-  return lowIsBad ? names.reverse() : names;
+  const short = names.map((name) => name.replace(/\.0+(?!\d)/g, ""));
+  return lowIsBad ? short.reverse() : short;
 }
 
 const ROLE_RANK = { scheduler: 0, engine: 1, worker: 2 };
@@ -363,8 +364,9 @@ export class FleetMap {
     this.sideBox.dataset.shown = signature;
     const most = Math.max(1, ...counts.values());
     const items = rows.map(([name, text]) => {
+      const count = counts.get(name) || 0;
       const bar = h("span", { class: "length" });
-      bar.style.width = `${(100 * (counts.get(name) || 0)) / most}%`;
+      bar.style.width = count ? `max(1px, ${(100 * count) / most}%)` : 0;
       return h(
         "li",
         {},
@@ -375,7 +377,7 @@ export class FleetMap {
         ),
         h("span", {}, text),
         h("span", {}, bar),
-        h("span", { class: "number" }, plain(counts.get(name) || 0)),
+        h("span", { class: "number" }, plain(count)),
       );
     });
     this.worst ||= h("ul", { class: "worst" }); // a link keeps the focus
