@@ -4919,6 +4919,18 @@ class NodeState:
         return self.state in ("up", "degraded")
 
     @property
+    def shown(self) -> Dict[str, Optional[float]]:
+        """The figures of the status; of a node that is down the limit of its cache is left."""
+        if self.state == "down":
+            return {**self.figures, "local_cache_limit_bytes": self.limit}
+        return self.summed or self.figures
+
+    @property
+    def limit(self) -> float | None:
+        """Bytes of its CPU cache. A scheduler has no cache, whatever its configuration."""
+        return self.cache_size if self.kind in ("worker", "mp") else None
+
+    @property
     def is_slow(self) -> bool:
         """It is slow, and nothing else is wrong with it."""
         reasons = self.reasons if self.state == "degraded" else []
@@ -4995,9 +5007,7 @@ class NodeState:
 
     def add_reported(self) -> None:
         """Put what it reports elsewhere than on its page beside the figures."""
-        # A scheduler has no cache, whatever its configuration.
-        limit = self.cache_size if self.kind in ("worker", "mp") else None
-        self.figures["local_cache_limit_bytes"] = limit
+        self.figures["local_cache_limit_bytes"] = self.limit
         if self.kind not in ("worker", "scheduler"):
             self.figures["healthy"] = self.health
 
@@ -7900,7 +7910,7 @@ class StatusPage:
                 "instance_id": state.instance_id,
                 **self._polled(state),
                 "reasons": list(state.reasons),
-                "metrics": shown_figures(state.summed or state.figures, names),
+                "metrics": shown_figures(state.shown, names),
                 **({"l2": l2_figures(state.growth)} if state.kind == "mp" else {}),
                 "series": self._recent(node.key, NODE_SERIES if names is None else ()),
             }

@@ -405,6 +405,26 @@ def test_a_tile_and_the_legend_of_a_chart_tell_the_same_figure_at_any_time(page,
     assert [one for one in told if one[0] != one[1]] == []
 
 
+def test_cards_of_a_row_are_no_higher_than_what_is_in_them(page, demo):
+    browser = page(demo, "#/node/coordinator")
+    browser.wait_for(lambda: "L2, s3" in browser.text("main .own-panels"))
+    lefts = "return [...new Set([...document.querySelectorAll('.own-panels > .panel')].map("
+    assert browser.script(lefts + "(one) => one.getBoundingClientRect().left))].length") == 1
+    browser = page(demo, "#/node/llama70b-a_api")
+    browser.wait_for(lambda: "No active alerts for this node" in browser.text("main .alert-card"))
+    browser.wait_for(lambda: browser.has("main .event-card .events li"))
+    alerts, events = browser.box("main .alert-card"), browser.box("main .event-card")
+    assert events[1] >= alerts[1] + alerts[3]
+
+
+def test_the_head_of_a_node_says_whose_version_it_is(page, demo):
+    browser = page(demo, "#/node/mp-0")
+    browser.wait_for(lambda: "LMCache 0.5" in browser.text("main .about-line"))
+    browser = page(demo, "#/node/llama70b-b_api")
+    browser.wait_for(lambda: "vLLM engine" in browser.text("main .about-line"))
+    assert "LMCache" not in browser.text("main .about-line")
+
+
 def test_the_limit_of_a_cache_is_a_line_in_its_chart(page, demo):
     browser = page(demo, "#/node/" + WORKER)
     name = "const e = document.querySelector('main .limit-name'); return e && e.textContent"

@@ -623,10 +623,13 @@ def test_the_page_of_a_scheduler_begins_with_the_figures_of_its_instance(browser
     wait_text(browser, "Reuse rate", "section[aria-label='Chunk reuse']")
 
 
+ANSWERS = os.path.join(os.path.dirname(__file__), "payloads", "answers.json")
+
+
 def test_a_limit_is_that_of_the_l2_adapter_that_evicts_though_another_one_holds_as_much(
     browser, start
 ):
-    with open(os.path.join(os.path.dirname(__file__), "payloads", "answers.json")) as file:
+    with open(ANSWERS) as file:
         answers = json.load(file)["mp_0.5.6"]
     use = answers["/status"][1]["storage_manager"]["l2_eviction_controller"]["adapters"][0]
     page = 'lmcache_mp_l2_usage_bytes{l2_name="%s"} %d\n'
@@ -646,6 +649,25 @@ def test_a_limit_is_that_of_the_l2_adapter_that_evicts_though_another_one_holds_
         rows = browser.wait_for(lambda: browser.texts(table))
         assert len(rows) == 2 and "8.19" in rows[0]
         assert rows[1].split()[0] == "fs" and "not reported" in rows[1]
+
+
+def test_an_adapter_is_not_said_to_evict_nothing_where_the_status_does_not_tell(browser, start):
+    with open(ANSWERS) as file:
+        answers = json.load(file)["mp_0.5.6"]
+    page = 'lmcache_mp_l2_usage_bytes{l2_name="%s"} 7\n'
+    with PanelNode() as server:
+        server.pages = {path: tuple(answer) for path, answer in answers.items()}
+        head = "# TYPE lmcache_mp_l2_usage_bytes gauge\n"
+        server.pages["/metrics"] = head + page % "fs_native" + page % "fs"
+        front = start("--node", "m=%s" % server.address, "--poll-interval", "0.5")
+        wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "mp")
+        browser.goto("about:blank")
+        browser.goto(front.url + "/#/node/m")
+        browser.wait_for(lambda: "L2, fs_native" in browser.text("main .meters"))
+        text = browser.text("main .meters")
+        assert "limit not reported" in text and "no eviction, limit" not in text
+        browser.wait_for(lambda: "running, at most" in browser.text("main"))
+        assert "other device" in browser.text("[aria-label='Registered workers']")
 
 
 def test_layers_of_one_shape_are_one_group(browser, demo, show):
@@ -1016,7 +1038,10 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
     browser.goto(front.url + "/#/node/w0/overview")  # another panel of the same page, and back
     wait_text(browser, "Figures are the last values reported, at")
     assert "1.00 MiB" in browser.text("main .meters.stale")
-    assert "limit not reported" not in browser.text("main .meters.stale"), "nobody reports now"
+    assert "of 5.00 GiB" in browser.text("main .meters.stale"), "its limit is a setting"
+    browser.wait_for(lambda: browser.count("main .limit-name") == 1)
+    tops = [browser.box("main .columns > .panel:nth-child(%d) h2" % at)[1] for at in (1, 2)]
+    assert abs(tops[0] - tops[1]) <= 1, "titles of a row are at one height"
     # A panel that is one line stands at the top of a card beside others.
     line = browser.box("main .columns > .panel.absent h2")
     assert line[1] - browser.box("main .columns > .panel.absent")[1] < 24

@@ -191,13 +191,12 @@ class Lane {
     });
   }
 
-  /** The names of the limits, which are drawn on top of lines and marks. */
+  /** The names of the limits above their lines, where there are no marks up to `right`. */
   limitNames(right) {
     if (this.empty) return [];
     return this.limits.map(({ value, name }) => {
-      const y = this.y(value);
-      const label = { class: "tick limit-name", x: right - 4, "text-anchor": "end" };
-      return svg("text", { ...label, y: y < this.top + TOP + 8 ? y + 12 : y - 4 }, name);
+      const place = { x: right - NEAR_MARK - 2, y: this.y(value) - 4, "text-anchor": "end" };
+      return svg("text", { class: "tick limit-name", ...place }, name);
     });
   }
 
@@ -532,12 +531,13 @@ export class Chart {
         this.plot.append(this.#span(span, { y: this.bottom + 1, height: STRIP }));
     this.#drawTimes(height);
     this.#drawMarks();
-    const { right } = this.scale;
+    const { left, right } = this.scale;
     const places = this.data.marks.flatMap(({ time, until, kind }) =>
       [time, kind === "down" ? (until ?? end) : time].map(this.scale.x),
     );
     const nothing = this.lanes.map((lane) => lane.nothing(this.scale, this.#oldest, places));
-    const names = this.lanes.flatMap((lane) => lane.limitNames(right));
+    const [, free] = widestGap(left, right, places);
+    const names = this.lanes.flatMap((lane) => lane.limitNames(free));
     this.plot.append(...nothing.filter(Boolean), ...names);
     this.cross = svg("g", { class: "cross", visibility: "hidden" });
     this.plot.append(this.cross);

@@ -349,7 +349,7 @@ function chunkStatistics(ctx) {
       append(
         body,
         facts([
-          ["Collecting", data.enabled ? "● yes" : "○ no"],
+          ["Collecting", data.enabled ? "yes" : "no"],
           ["Requests", plain(data.total_requests ?? 0)],
           ["Chunks", plain(data.total_chunks ?? 0)],
           ["Unique chunks", plain(data.unique_chunks ?? 0)],

@@ -25,16 +25,19 @@ const MP_STATUS = ["/status", "/api/status"]; // the path of today, and that bef
 const LATE = 30; // seconds since a worker's last heartbeat after which it is marked
 
 const panel =
-  (title, path, show, { note = "", older = "" } = {}) =>
-  (ctx) =>
-    panelFrame({
+  (title, path, show, { note = "", older = "", isWide = false } = {}) =>
+  (ctx) => {
+    const { element } = panelFrame({
       title,
       note,
       path,
       ctx,
       load: () => readEither(ctx, path, older),
       render: (data, body) => append(body, show(data, ctx)),
-    }).element;
+    });
+    element.classList.toggle("whole", isWide);
+    return element;
+  };
 
 function rows(label, columns, list, key, emptyText, { rowClass = null } = {}) {
   const table = new DataTable({ label, columns, key, fixed: false, rowClass, emptyText });
@@ -150,6 +153,7 @@ function l2Adapters(status, figures, named, config) {
     config,
     list.map((one, i) => usage.get(nameOf(one, i))),
   );
+  const isWhole = limits.filter(Boolean).length === evicting.length;
   return list.map((one, i) => {
     const name = nameOf(one, i);
     const of = (family) => (figures.get(`lmcache_mp_l2_${family}`) || new Map()).get(name);
@@ -162,6 +166,8 @@ function l2Adapters(status, figures, named, config) {
       alive: one.event_loop_alive !== false,
       used: usage.get(name),
       limits: limits[i],
+      // One of them evicts, and the status does not tell which.
+      mayEvict: !isWhole && !limits[i],
       loads: loaded,
       stores: of("store_completed_requests_total"),
       inFlight: sent === undefined ? null : Math.max(0, sent - (loaded || 0)),
@@ -256,7 +262,8 @@ function mpMemory(storage, adapters) {
       .filter((one) => one.used !== undefined || one.limits)
       .map((one) => {
         const limits = one.limits || {};
-        const note = one.limits ? evicts(limits) : "no eviction, limit not reported";
+        const none = one.mayEvict ? "limit not reported" : "no eviction, limit not reported";
+        const note = one.limits ? evicts(limits) : none;
         const used = one.used ?? limits.total_bytes_used;
         return meterRow(
           `L2, ${one.name}`,
@@ -415,8 +422,8 @@ function mpParts(storage) {
   const waiting = prefetch && prefetch.pending_queue_size + prefetch.submission_queue_size;
   const running =
     prefetch &&
-    `${whole(prefetch.in_flight_request_count)} of at most ${plain(prefetch.max_in_flight)} ` +
-      `running, ${whole(waiting)} waiting`;
+    `${whole(prefetch.in_flight_request_count)} running, at most ` +
+      `${plain(prefetch.max_in_flight)}; ${whole(waiting)} waiting`;
   return [
     ...each("l1_manager", "L1 memory", lockText),
     ...each("l1_eviction_controller", "L1 eviction", evicts),
@@ -508,7 +515,10 @@ function statusTime(node) {
 function mpStatus(data, ctx) {
   const of = (group, on) =>
     Object.entries(data[group] || {}).map(([id, one]) => ({ id, on, ...one }));
-  const workers = [...of("cache_context_meta", "GPU"), ...of("non_cuda_context_meta", "not CUDA")];
+  const workers = [
+    ...of("cache_context_meta", "CUDA GPU"),
+    ...of("non_cuda_context_meta", "other device"),
+  ];
   const parts = mpParts(data.storage_manager || {}).sort((a, b) => a.well - b.well);
   const id = (row) => `${row.on} ${row.id}`;
   return [
@@ -859,7 +869,7 @@ function chunkReuse(data) {
       ["Chunks", plain(data.total_chunks ?? 0)],
       ["Unique chunks", plain(data.unique_chunks ?? 0)],
       ["Requests", plain(data.total_requests ?? 0)],
-      ["Collecting", data.enabled ? "● yes" : "○ no"],
+      ["Collecting", data.enabled ? "yes" : "no"],
     ]),
     h("p", { class: "quiet-line" }, `Since counting began. ${where}`),
   ];
@@ -900,10 +910,11 @@ export const OWN_PANELS = {
       panel("Instances", "/instances", instances),
       panel("Memory by instance and tier", "/instances/usage", usage, {
         note: "as the coordinator counts it",
+        isWide: true,
       }),
     ],
     below: [
-      panel("Quotas", "/quota", quotas),
+      panel("Quotas", "/quota", quotas, { isWide: true }),
       panel("Key directory", "/directory/stats", directory),
     ],
   },

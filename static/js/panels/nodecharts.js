@@ -25,7 +25,7 @@ const said = (metrics, name, words) =>
 
 /** The line below a tile's figure, of a node's figures. */
 const NOTES = {
-  lookup_hit_rate: (m) => said(m, "retrieve_hit_rate", (text) => `retrieve ${text}`),
+  lookup_hit_rate: (m) => said(m, "retrieve_hit_rate", (text) => `${text} of hits loaded`),
   l1_hit_rate: (m) => said(m, "lookup_hit_rate", (text) => `L1 and L2 ${text}`),
   hit_tokens_per_second: servedNote,
   retrieve_p99: (m) => said(m, "retrieve_p50", (text) => `p50 ${text}`),
@@ -45,7 +45,7 @@ const NOTES = {
   failures_per_second: (m) => said(m, "timeouts_per_second", (text) => `timeouts ${text}`),
   loads_in_flight: (m) =>
     said(m, "stores_in_flight", (text) => `${text} ${text === "1" ? "store" : "stores"} in flight`),
-  slow_retrievals_per_second: () => "slower than configured",
+  slow_retrievals_per_second: () => "over the configured limit",
   remote_read_p99: (m) => said(m, "remote_read_bytes_per_second", (text) => `reading ${text}`),
   l2_load_bytes_per_second: (m) =>
     said(m, "l1_load_bytes_per_second", (text) => `L1 to GPU ${text}`),

@@ -81,6 +81,7 @@ export class NodeEvents {
     this.alerts.element.hidden = none; // the state of the node is said above
     const isUnknown = this.missing !== "" && this.missing !== LOADING;
     this.element.hidden = none && !rows.length && !isUnknown;
+    this.element.classList.toggle("stacked", !this.alerts.lines.length);
     this.card.update(rows, live ? status.time : end, this.missing);
   }
 

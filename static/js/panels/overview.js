@@ -87,7 +87,6 @@ class MoreFacts {
 
 /** Use of the caches of a node, as bars: [label, used, limit, note]. */
 function cacheRows(node, metrics, more) {
-  // What is left of a node that is away is its history, which has no limits.
   const unlimited = isAway(node) ? "last value reported" : "limit not reported";
   const note = (limit) => (limit ? "" : unlimited);
   const { local_cache_limit_bytes: memory } = metrics;

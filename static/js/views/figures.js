@@ -53,7 +53,7 @@ const TILES = [
     note: (t) =>
       layerNote(t) ||
       worded(t.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
-      worded(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
+      worded(t.retrieve_hit_rate, "ratio", (text) => `${text} of hits loaded`),
   },
   {
     id: "hit_tokens_per_second",

@@ -41,6 +41,7 @@ const load = (name) => loadModule(() => import(`../panels/${name}.js`));
 const CHANGES = ["loglevels", "config", "cache", "script"];
 const READ_ONLY = ["mp", "coordinator"]; // kinds whose configuration cannot be set
 const PRELOAD = 500; // ms after this view is loaded
+const OTHER_SOFTWARE = ["engine", "frontend", "discovery"]; // kinds with versions of their own
 const GONE = [0, 502, 504]; // statuses that say that nobody answered
 
 /** The node of that key, or the proxy node of that name in the shape of a node. */
@@ -215,6 +216,9 @@ class PanelContext {
 const sinceOf = ({ since, since_known: known }, now) =>
   `since ${known === false ? "before " : ""}${when(since, now)}`;
 
+/** The version of a node, of LMCache if nothing else says whose it is. */
+const ofLmcache = (version) => version && `LMCache ${version}`;
+
 /** What stands beside the node's name, as parts: [text, class]. */
 function aboutLine(node, status) {
   // How long its process runs is another figure, of the Overview.
@@ -223,7 +227,7 @@ function aboutLine(node, status) {
   return [
     [instanceName(node) === node.key ? "" : instanceName(node), ""],
     [kind === node.key ? "" : kind, ""],
-    [node.version, ""],
+    [OTHER_SOFTWARE.includes(node.kind) ? node.version : ofLmcache(node.version), ""],
     [middle(node.address || "", 24), "only-wide"],
     [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
     [since && `up ${since}`, "only-wide"],
