@@ -45,7 +45,7 @@ const NOTES = {
   failures_per_second: (m) => said(m, "timeouts_per_second", (text) => `timeouts ${text}`),
   loads_in_flight: (m) =>
     said(m, "stores_in_flight", (text) => `${text} ${text === "1" ? "store" : "stores"} in flight`),
-  slow_retrievals_per_second: () => "over the configured limit",
+  slow_retrievals_per_second: () => "slower than the limit",
   remote_read_p99: (m) => said(m, "remote_read_bytes_per_second", (text) => `reading ${text}`),
   l2_load_bytes_per_second: (m) =>
     said(m, "l1_load_bytes_per_second", (text) => `L1 to GPU ${text}`),
