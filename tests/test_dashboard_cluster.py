@@ -861,6 +861,15 @@ def test_silences_of_alerts_that_are_over_are_lines_as_they_were_made(show, serv
     assert rows[-1].startswith("Silenced: down on mp-0 · not active · until "), rows
 
 
+@pytest.mark.parametrize("more, said", [({"since_known": False}, "before "), ({}, "")])
+def test_a_state_of_the_first_poll_is_told_as_older_than_that(show, server, story, more, said):
+    worker = next(one for one in story.nodes if one["key"] == SICK)
+    worker.update(state="down", error="connection refused", since=story.now - 300, **more)
+    browser = show(server, "/#/node/" + SICK, ".note.down")
+    note = browser.text(".note.down")
+    assert note.startswith("Down since " + said) and ("or longer)" in note) == bool(said)
+
+
 def test_silences_that_the_server_does_not_list_are_counted(show, server, story):
     kept_silence(story, SICK, story.now + 900)
     story.more_silences = 12
