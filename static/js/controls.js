@@ -185,7 +185,7 @@ export function button(
 /** Why nothing can be asked while the server is away; the banner says it, too. */
 export const noConnection = () => `No connection: ${store.error}.`;
 
-let unfocused = null; // the control that had the focus when it was disabled
+let unfocused = null; // the disabled control that has the focus when it is enabled again
 
 /** Disable a control, or enable it, with the focus that it had unless that is elsewhere now. */
 function setDisabled(control, disabled) {
@@ -193,7 +193,13 @@ function setDisabled(control, disabled) {
   control.disabled = disabled;
   if (disabled || unfocused !== control) return;
   unfocused = null;
-  if (document.activeElement === document.body) control.focus({ preventScroll: true });
+  if (document.activeElement === document.body) giveFocus(control);
+}
+
+/** Give a control the focus; one that is disabled gets it when it is enabled again. */
+function giveFocus(control) {
+  if (control.disabled) unfocused = control;
+  else control.focus({ preventScroll: true });
 }
 
 /** Disable a control while its form is not ready for it, whatever else may be in the way. */
@@ -350,7 +356,8 @@ let closeMenu = null; // closes the menu that is open
 let offeredBy = "";
 subscribe(() => {
   const now = [store.error !== null, trusted(), store.status && store.status.started].join();
-  if (now !== offeredBy && !store.error && closeMenu) closeMenu();
+  // Its opener, which takes the focus, is enabled first.
+  if (now !== offeredBy && !store.error && closeMenu) queueMicrotask(closeMenu);
   offeredBy = now;
 });
 
@@ -384,14 +391,14 @@ export function menuButton(content, items, { kind = "", label = "" } = {}) {
   const close = () => {
     const isFocused = list.contains(document.activeElement);
     set(false);
-    if (isFocused) opener.focus({ preventScroll: true });
+    if (isFocused) giveFocus(opener);
   };
   const outside = (event) => {
     if (!box.contains(event.target)) set(false);
   };
   const run = (item) => {
     set(false);
-    opener.focus();
+    giveFocus(opener);
     item.act();
   };
   opener.addEventListener("click", () => {
@@ -436,7 +443,7 @@ function menuKey(event, list, opener, set) {
     set(false);
     if (event.key === "Escape") {
       event.stopPropagation();
-      opener.focus();
+      giveFocus(opener);
     }
   } else if (event.key in MENU_KEYS) {
     event.preventDefault();
