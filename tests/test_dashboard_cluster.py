@@ -350,16 +350,26 @@ def test_a_fixed_range_tells_an_alert_with_the_same_facts_as_now(show, server, s
     assert "·" in facts and " ·" not in facts
 
 
-def test_the_last_alert_ends_at_the_foot_of_its_card(show, server):
+@pytest.mark.parametrize("rules", [(), ("evictions", "hit_rate", "restarts", "failures")])
+def test_the_last_alert_ends_where_the_list_ends_in_a_card_that_is_higher(
+    show, server, story, rules
+):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, *rules)
     browser = show(server)
-    browser.wait_for(lambda: browser.count(".alert-card .alerts > li") > 1)
+    browser.wait_for(
+        lambda: browser.has(".alert-card .incident" if rules else ".alert-card .alerts")
+    )
     gap = (
         "const card = document.querySelector('.alert-card');"
-        "const last = [...card.querySelectorAll('.alerts > li')].pop();"
-        "card.parentElement.style.minHeight = '900px';"
-        "return card.getBoundingClientRect().bottom - last.getBoundingClientRect().bottom"
+        "const list = card.querySelector(':scope > .alerts');"
+        "const last = [...list.querySelectorAll('[data-rule]')].pop();"
+        "card.style.minHeight = '900px';"
+        "const [height, end, lastEnd] = [list.offsetHeight, ...[list, last].map((one) =>"
+        "  one.getBoundingClientRect().bottom)];"
+        "return [height > 600, end - lastEnd]"
     )
-    assert browser.script(gap) <= 1  # px, of the card's border
+    assert browser.script(gap) == [True, 0]
 
 
 def test_a_tile_on_a_telephone_keeps_its_change_apart(show, server):
