@@ -1021,16 +1021,18 @@ def test_a_node_that_a_bulk_action_cannot_be_for_says_why_at_every_width(page, d
     assert browser.script(cut) == 0
 
 
-def locked_demo(start):
+@pytest.fixture(scope="module")
+def locked_demo():
     """A frontend with the demo nodes, all of which answered once, that trusts its token alone."""
-    front = start("--demo", "--trust", "token", "--poll-interval", "1")
+    front = Frontend("--demo", "--trust", "token", "--poll-interval", "3")
     wait_for(lambda: not front.ask("/api/status").json()["counts"]["unknown"], 90)
-    return front
+    yield front
+    front.stop()
 
 
 @pytest.mark.parametrize("tab", ["actions", "cache", "rollout"])
-def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, start, tab):
-    browser = page(locked_demo(start), "#/many?tab=" + tab)
+def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, locked_demo, tab):
+    browser = page(locked_demo, "#/many?tab=" + tab)
     last = "main .actions button:last-of-type"
     browser.wait_for(lambda: browser.has(last))
     browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
@@ -1038,9 +1040,8 @@ def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, s
     browser.wait_for(lambda: browser.text("main .lock-note").startswith("Read-only"))
 
 
-def test_a_wrong_token_is_told_in_the_dialog_and_that_of_a_link_in_a_note(page, start):
-    front = start("--demo", "--trust", "token", "--poll-interval", "1")
-    browser = page(front, "#token=wrong")
+def test_a_wrong_token_is_told_in_the_dialog_and_that_of_a_link_in_a_note(page, locked_demo):
+    browser = page(locked_demo, "#token=wrong")
     note = "The access token was not accepted: this page is read-only."
     browser.wait_for(lambda: note in browser.text(".toasts"))
     assert browser.script("return sessionStorage.length") == 0
@@ -1058,8 +1059,8 @@ def test_a_wrong_token_is_told_in_the_dialog_and_that_of_a_link_in_a_note(page, 
     browser.script("sessionStorage.clear()")
 
 
-def test_a_tab_that_was_left_follows_the_token_when_it_is_shown_again(page, start):
-    browser = page(locked_demo(start), "#/many")
+def test_a_tab_that_was_left_follows_the_token_when_it_is_shown_again(page, locked_demo):
+    browser = page(locked_demo, "#/many")
     browser.wait_for(lambda: browser.count("main tbody th") > 10)
     box = "input[aria-label='Select %s']" % WORKER
     browser.wait_for(lambda: browser.has(box))
