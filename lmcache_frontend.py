@@ -6408,6 +6408,7 @@ class AlertBook:
         self.end_reasons: Dict[str, str] = {}
         self._active: Dict[str, Alert] = {}
         self._count: Dict[str, int] = {}
+        self._silent: Dict[str, str] = {}  # by id: why it could not be evaluated at first
 
     def begin(self, is_round: bool) -> None:
         """Begin an evaluation of all conditions."""
@@ -6434,12 +6435,17 @@ class AlertBook:
         if bool(alert.text) == (active is not None):
             if active is not None:
                 self._active[key] = alert._replace(since=active.since)
+                self._silent.pop(key, None)
         elif count < needed and needed > 1:
             self._count[key] = count
+            if end_reason:
+                self._silent.setdefault(key, end_reason)
         elif active is None:
             self._active[key] = alert
             log.warning("alert: %s", alert.text)
         else:
+            if end_reason:  # A node that was down has no metrics at first when it is back.
+                end_reason = self._silent.get(key, end_reason)
             how = f"ended ({end_reason})" if end_reason else "resolved"
             lasted = spoken_time(now - active.since)
             log.warning("alert %s after %s: %s", how, lasted, active.text)
@@ -6447,6 +6453,7 @@ class AlertBook:
 
     def _end(self, key: str, end_reason: str) -> None:
         del self._active[key]
+        self._silent.pop(key, None)
         if end_reason:
             self.end_reasons[key] = end_reason
 

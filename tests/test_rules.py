@@ -779,6 +779,29 @@ def rising_then(end):
     return load
 
 
+@pytest.mark.parametrize(
+    "reasons, ended",
+    [
+        (["node down", "node down", "no metrics"], "node down"),
+        (["node down", "", "no metrics"], "node down"),
+        (["node down", "node down", ""], None),
+        (["", "", ""], None),
+    ],
+)
+def test_an_alert_that_is_no_longer_evaluated_names_the_first_reason(reasons, ended):
+    book, alert = lf.AlertBook(), lf.Alert("r:w0", "r", "warning", "w0", "It rises", 0.0, None)
+    book.see(alert, 0.0)
+    for reason in reasons:
+        assert book.is_active("r:w0")
+        book.begin(True)
+        book.see(alert._replace(text=""), 10.0, clear_after=3, end_reason=reason)
+    assert not book.is_active("r:w0") and book.end_reasons.get("r:w0") == ended
+    book.see(alert, 20.0)
+    book.begin(True)
+    book.see(alert._replace(text=""), 30.0, end_reason="no metrics")
+    assert book.end_reasons == {"r:w0": "no metrics"}
+
+
 def test_an_alert_on_figures_is_not_resolved_by_its_node_going_down():
     load = rising_then(lambda load: load.cluster.answers.clear())
     [(text, reason)] = ends_of(load, "evictions_rising")
