@@ -880,6 +880,15 @@ def test_a_state_of_the_first_poll_is_told_as_older_than_that(show, server, stor
     assert note.startswith("Down since " + said) and ("or longer)" in note) == bool(said)
 
 
+@pytest.mark.parametrize("more", [{"since_known": False}, {}])
+def test_since_when_a_node_is_up_is_told_where_that_is_known(show, server, story, more):
+    key = story.nodes[0]["key"]
+    story.nodes[0].update(state="up", since=story.now - 300, **more)
+    browser = show(server, "/#/node/" + key, "main .about-line")
+    browser.wait_for(lambda: browser.text("main .about-line"))
+    assert ("up since" in browser.text("main .about-line")) != bool(more)
+
+
 def test_silences_that_the_server_does_not_list_are_counted(show, server, story):
     kept_silence(story, SICK, story.now + 900)
     story.more_silences = 12

@@ -221,8 +221,8 @@ const ofLmcache = (version) => version && `LMCache ${version}`;
 
 /** What stands beside the node's name, as parts: [text, class]. */
 function aboutLine(node, status) {
-  // How long its process runs is another figure, of the Overview.
-  const since = node.state === "up" && node.since ? sinceOf(node, status.time) : "";
+  // How long its process runs is another figure, of the Overview. "Before" our start says nothing.
+  const isTold = node.state === "up" && node.since && node.since_known !== false;
   const kind = node.software ? `${node.software} engine` : KINDS[node.kind];
   return [
     [instanceName(node) === node.key ? "" : instanceName(node), ""],
@@ -230,7 +230,7 @@ function aboutLine(node, status) {
     [OTHER_SOFTWARE.includes(node.kind) ? node.version : ofLmcache(node.version), ""],
     [middle(node.address || "", 24), "only-wide"],
     [node.proxy === "local_proxy" ? "" : `through ${node.proxy}`, ""],
-    [since && `up ${since}`, "only-wide"],
+    [isTold ? `up since ${when(node.since, status.time)}` : "", "only-wide"],
   ].filter(([text]) => text);
 }
 
