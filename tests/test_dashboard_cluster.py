@@ -350,28 +350,6 @@ def test_a_fixed_range_tells_an_alert_with_the_same_facts_as_now(show, server, s
     assert "·" in facts and " ·" not in facts
 
 
-@pytest.mark.parametrize("rules", [(), ("evictions", "hit_rate", "restarts", "failures")])
-def test_the_last_alert_ends_where_the_list_ends_in_a_card_that_is_higher(
-    show, server, story, rules
-):
-    change_of_all_workers(story, 1348, "256", "512")
-    suspect(story, *rules)
-    browser = show(server)
-    browser.wait_for(
-        lambda: browser.has(".alert-card .incident" if rules else ".alert-card .alerts")
-    )
-    gap = (
-        "const card = document.querySelector('.alert-card');"
-        "const list = card.querySelector(':scope > .alerts');"
-        "const last = [...list.querySelectorAll('[data-rule]')].pop();"
-        "card.style.minHeight = '900px';"
-        "const [height, end, lastEnd] = [list.offsetHeight, ...[list, last].map((one) =>"
-        "  one.getBoundingClientRect().bottom)];"
-        "return [height > 600, end - lastEnd]"
-    )
-    assert browser.script(gap) == [True, 0]
-
-
 def test_a_tile_on_a_telephone_keeps_its_change_apart(show, server):
     browser = show(server)
     browser.resize(360, 800)
@@ -483,6 +461,30 @@ def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):
     browser.wait_for(lambda: poll(browser) or browser.text(calm) == said)
     story.nodes[0]["state"] = "up"
     browser.wait_for(lambda: poll(browser) or browser.text(calm).startswith("All clear"))
+
+
+def test_the_alerts_of_a_node_do_not_wait_for_another_node(show, server, story):
+    story.alerts = []
+    for one in story.nodes:
+        one["state"] = "up"
+    story.nodes[1]["state"] = "down"
+    key = story.nodes[0]["key"]
+    kept_silence(story, key, story.now + 900)
+    browser = show(server, "/#/node/" + key, ".alert-card .all-well")
+    calm = ".alert-card .all-well"
+    browser.wait_for(lambda: browser.text(calm).startswith("All clear"))
+    story.nodes[0]["state"] = "down"
+    said = "Alerts are being evaluated: 1 down"
+    browser.wait_for(lambda: poll(browser) or browser.text(calm) == said)
+
+
+def test_an_event_of_nodes_that_were_removed_has_another_sign(show, server, story):
+    story.event(90, "nodes", "Added a node: w7", added=["w7"])
+    story.event(60, "nodes", "Removed a node: w7", removed=["w7"])
+    browser = show(server, "/#/events?kind=nodes", ".events .glyph")
+    browser.wait_for(lambda: browser.count(".events .glyph") >= 2)
+    signs = "return [...document.querySelectorAll('.events .glyph')].map((e) => e.textContent)"
+    assert browser.script(signs)[:2] == ["−", ""]  # the other one is an image
 
 
 def test_the_title_of_the_tab_says_what_is_worst(show, server, story):
@@ -2183,7 +2185,7 @@ TILES = (
 )
 
 
-@pytest.mark.parametrize("width", [1800, 1440, 768, 360])
+@pytest.mark.parametrize("width", [2500, 2200, 1440, 768, 360])
 def test_the_last_row_of_tiles_has_no_empty_place(show, server, width):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".tiles .tile") > 1)
@@ -2194,7 +2196,12 @@ def test_the_last_row_of_tiles_has_no_empty_place(show, server, width):
 
 @pytest.mark.parametrize(
     "width, rows",
-    [(1800, [1] * 7), (1440, [1, 1, 1, 2, 2, 2, 2]), (768, [1, 1, 2, 3, 3, 4, 4])],
+    [
+        (2500, [1] * 7),
+        (1920, [1, 1, 1, 2, 2, 2, 2]),
+        (1440, [1, 1, 1, 2, 2, 2, 2]),
+        (768, [1, 1, 2, 3, 3, 4, 4]),
+    ],
 )
 def test_few_tiles_are_one_row(show, server, width, rows):
     browser = show(server, "/#/node/mp-0", "main .charts-card")  # it has the styles of panels
@@ -2205,6 +2212,18 @@ def test_few_tiles_are_one_row(show, server, width, rows):
     assert [browser.script(tops, count) for count in range(2, 9)] == rows
     gap = TILES + "return Math.round(place(box).right - place(box.lastChild).right)"
     assert [browser.script(gap, count) for count in range(2, 9)] == [1] * 7
+
+
+@pytest.mark.parametrize("width", [1920, 2400, 2500])
+def test_no_text_of_a_tile_is_cut_on_a_wide_screen(show, server, width):
+    browser = show(server)
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.count(".tiles .tile") == 8)
+    cut = (
+        "return [...document.querySelectorAll('.tile :is(.name, .more)')]"
+        ".filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    )
+    assert browser.script(cut) == []
 
 
 def test_what_stands_beside_a_name_is_readable_or_left_out(show, fleet):

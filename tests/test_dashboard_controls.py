@@ -215,6 +215,24 @@ def test_the_palette_says_how_many_more_alerts_there_are(browser, server):
     assert browser.texts(".palette-text")[3] == "and 2 more alerts"
 
 
+def test_the_palette_leads_to_settings_where_they_are_and_finds_nodes_by_their_state(
+    browser, server
+):
+    browser.goto(server.url + "/#/node/mp-0")
+    browser.wait_for(lambda: browser.text("h1") == "mp-0")
+    browser.script(
+        "const { setRefresh, store } = await import('/static/js/server.js'); setRefresh(3600);"
+        "store.byKey.get('llama70b-b_worker3').state = 'down'"
+    )
+    browser.press("Control+k")
+    browser.type(".palette-input", "save_unfull")
+    browser.wait_for(lambda: "save_unfull_chunk" in browser.texts(".palette-text"))
+    at = browser.texts(".palette-text").index("save_unfull_chunk")
+    assert browser.texts(".palette-note")[at].startswith("Config of llama70b-")
+    browser.type(".palette-input", "down")
+    browser.wait_for(lambda: "llama70b-b_worker3" in browser.texts(".palette-text"))
+
+
 def test_a_dialog_does_not_break_the_name_that_it_asks_for(browser, demo):
     browser.resize(360, 800)
     browser.goto(demo.url + "/#/node/llama70b-b_worker1/cache")

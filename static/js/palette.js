@@ -188,8 +188,9 @@ function nodeEntries(words) {
   const meansAddress = words.some((word) => /[.:/]|\d{4}/.test(word));
   const found = store.status.nodes.flatMap((node) => {
     const name = matchRank(node.key, words);
-    const { key, kind, address, model } = node;
-    const more = [key, kind, instanceName(node), meansAddress ? address : "", model].join(" ");
+    const { key, kind, address, model, state } = node;
+    const where = [instanceName(node), meansAddress ? address : ""];
+    const more = [key, kind, ...where, model, state === "up" ? "" : state].join(" ");
     if (name !== null) return [[name, node, more]];
     return beginsWords(more, words) ? [[4, node, more]] : [];
   });
@@ -398,10 +399,12 @@ function termEntries(chosen, changes) {
     };
   });
   const nodes = [chosen, ...((store.status && store.status.nodes) || [])];
-  const first = nodes.find((one) => one && SETTABLE.includes(one.kind) && one.state !== "down");
+  const hasThem = (one) => one && SETTABLE.includes(one.kind);
+  const first = nodes.find((one) => hasThem(one) && one.state !== "down");
   const settings = [...DEFAULTS.keys()].map((name) => {
     const change = changes.find((row) => changedIn(row).includes(name));
-    const node = chosen || (change && store.byKey.get(change.node)) || first;
+    const changed = change && store.byKey.get(change.node);
+    const node = (hasThem(chosen) && chosen) || changed || first;
     const href = node ? `${nodeLink(node, "config")}?q=${name}` : "#/many?tab=rollout";
     const note = node ? `Config of ${node.key}` : "Rollout";
     return { group: "Settings", image: "page", text: name, note, href, act: go(href) };

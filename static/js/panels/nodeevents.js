@@ -75,7 +75,8 @@ export class NodeEvents {
     const rows = this.rows.filter(inside);
     const past = live ? null : this.events.filter((one) => one.kind === "alert" && inside(one));
     const silences = status.silences?.filter(({ alert }) => alert.endsWith(`:${node.key}`));
-    const about = { ...status, alerts: mine, silences, silences_total: 0 };
+    const counts = { [node.state]: 1 };
+    const about = { ...status, counts, alerts: mine, silences, silences_total: 0 };
     this.alerts.update(about, past, this.events, this.rows);
     const none = !(past || [...mine, ...(silences || [])]).length;
     this.alerts.element.hidden = none; // the state of the node is said above

@@ -308,7 +308,9 @@ function glyph(event) {
   if (resolved) return h("span", { class: "glyph up", title: "resolved" }, icon("check"));
   const { state } = SEVERITIES[event.severity] || SEVERITIES.info;
   const alert = { sign: { down: "■", degraded: "◆", unknown: "○" }[state], state };
-  const look = event.kind === "alert" ? alert : GLYPHS[event.kind] || { sign: "·" };
+  const isRemoval = event.kind === "nodes" && event.removed?.length && !event.added?.length;
+  const kindLook = isRemoval ? { sign: "−" } : GLYPHS[event.kind];
+  const look = event.kind === "alert" ? alert : kindLook || { sign: "·" };
   const kind = EVENT_KINDS[event.kind] || event.kind;
   const content = look.image ? icon(look.image) : look.sign;
   return h("span", { class: `glyph ${look.state || ""}`.trim(), title: kind }, content);
