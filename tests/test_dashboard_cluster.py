@@ -478,6 +478,22 @@ def test_the_alerts_of_a_node_do_not_wait_for_another_node(show, server, story):
     browser.wait_for(lambda: poll(browser) or browser.text(calm) == said)
 
 
+def test_alerts_that_are_drawn_anew_leave_nothing_behind(show, server, story):
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".alerts .menu-box"))
+    browser.script("(await import('/static/js/server.js')).setRefresh(3600)")
+    browser.devtools("Performance.enable")
+    listeners = []
+    for count in range(1, 13):
+        story.alerts[0]["text"] = "%s restarted %d times in 15 min" % (SICK, count)
+        poll(browser)
+        browser.wait_for(lambda: "restarted %d times" % count in browser.text(".alert-card"))
+        browser.devtools("HeapProfiler.collectGarbage")
+        figures = browser.devtools("Performance.getMetrics")["metrics"]
+        listeners += [one["value"] for one in figures if one["name"] == "JSEventListeners"]
+    assert listeners[-1] <= listeners[2], listeners
+
+
 def test_an_event_of_nodes_that_were_removed_has_another_sign(show, server, story):
     story.event(90, "nodes", "Added a node: w7", added=["w7"])
     story.event(60, "nodes", "Removed a node: w7", removed=["w7"])

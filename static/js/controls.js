@@ -229,6 +229,10 @@ export function online(control, signal, reason = () => "") {
   }
   apply();
   end = subscribe(apply, signal);
+  // The next status may draw it anew before it is told of it.
+  setTimeout(() => {
+    seen = seen || control.isConnected;
+  });
   return control;
 }
 
