@@ -12004,7 +12004,7 @@ def add_node(
 def post_proxy(server: FrontendServer, request: ApiRequest) -> Response:
     entry = entry_of(request.json())
     entry.setdefault("nodes", [])
-    return add_node(server, request, entry, LOCAL_PROXY, "Proxy node")
+    return add_node(server, request, entry, LOCAL_PROXY, "Proxy")
 
 
 def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Response:
@@ -12039,7 +12039,7 @@ def get_node_health(server: FrontendServer, request: ApiRequest) -> Response:
 
 def delete_node(server: FrontendServer, request: ApiRequest) -> Response:
     node, persisted = server.registry.change(request.arguments[0], None)
-    return after_change(server, f"Node {node.name} removed", persisted)
+    return after_change(server, f"Node {node.name} deleted", persisted)
 
 
 def post_test(server: FrontendServer, request: ApiRequest) -> Response:

@@ -1738,6 +1738,22 @@ def test_lines_of_a_stack_are_no_one_piece(run):
     assert pieces == ["site-packages/", 'a-b.py",', "(my-thread)"]
 
 
+@pytest.mark.parametrize(
+    "counts, said",
+    [
+        ((0, 0, 108, 91), "No settings differ between 3 nodes; 108 are equal, 91 are reported by"),
+        ((1, 2, 1, 1), "1 setting differs between 3 nodes, besides 2 that are IDs, ports or"),
+        ((2, 0, 5, 0), "2 settings differ between 3 nodes; 5 are equal."),
+    ],
+)
+def test_a_setting_of_one_node_is_not_equal_to_anything(run, counts, said):
+    body = (
+        "const [differ, natural, equal, alone] = given;"
+        "return countText({differ, natural, equal, alone}, 3)"
+    )
+    assert run("views/drift.js", body, *counts).startswith(said)
+
+
 def test_cells_with_commas_quotes_or_line_ends_are_quoted_in_csv(run):
     told = run("format.js", "return csvText(given)", ["a", 1, "b,c"], ['say "x"', "1\r2", "3\n4"])
     assert told == 'a,1,"b,c"\r\n"say ""x""","1\r2","3\n4"'

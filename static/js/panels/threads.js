@@ -282,7 +282,7 @@ class Stacks {
 function stackNames(members) {
   const [first, ...others] = namesOf(members).split(/(?<=,) /);
   const count = members.length > 1 ? h("b", {}, `${members.length} ×\u00a0`) : null;
-  return [h("span", { class: "whole" }, count, first), " ", whole(others.join(" "))];
+  return [count, first, " ", whole(others.join(" "))];
 }
 
 const stackDetails = (stack, members, open) =>

@@ -87,6 +87,15 @@ const backendNames = () =>
     BACKENDS.map((name) => h("option", { value: name })),
   );
 
+const freeze = (label, path) => ({
+  label,
+  fields: [],
+  ready: always,
+  fits: hasCache,
+  lacks: "cannot be frozen",
+  request: put(path),
+});
+
 /**
  * The actions: name -> {label, says(), fields, ready(), fits(node), lacks, request(node), done(),
  * danger}; `lacks` is said of a node that does not fit, `more()` before it is applied; an `unseen`
@@ -106,14 +115,6 @@ function makeActions(inputs, change) {
       method: "PUT",
       path: `/bypass/${verb}?backend_name=${encodeURIComponent(backend.value.trim())}`,
     }),
-  });
-  const freeze = (label, path) => ({
-    label,
-    fields: [],
-    ready: always,
-    fits: hasCache,
-    lacks: "cannot be frozen",
-    request: put(path),
   });
   return {
     loglevel: {

@@ -199,8 +199,14 @@ export class SettingsCard {
       replace(this.box);
       return;
     }
-    const equal = all.length - differing.length;
-    setText(this.note, countText(real.length, natural.length, equal, configs.length) + silent);
+    const equal = all.filter(({ groups: [[, keys], more] }) => !more && keys.length > 1).length;
+    const counts = {
+      differ: real.length,
+      natural: natural.length,
+      equal,
+      alone: all.length - differing.length - equal,
+    };
+    setText(this.note, countText(counts, configs.length) + silent);
     const shown = all.filter(
       (row) =>
         (this.equal.checked || row.groups.length > 1) &&
@@ -221,15 +227,20 @@ export class SettingsCard {
   }
 }
 
-/** "2 settings differ between 10 nodes, besides 3 that are IDs, ports or paths; 107 are equal." */
-function countText(real, natural, equal, count) {
+/**
+ * "2 settings differ between 10 nodes, besides 3 that are IDs, ports or paths; 107 are equal, 9 are
+ * reported by one node only."
+ */
+export function countText({ differ, natural, equal, alone }, count) {
   const nodes = `between ${plural(count, "node")}`;
   const kind = natural === 1 ? "that is an ID, port or path" : "that are IDs, ports or paths";
-  const first = real
-    ? `${plural(real, "setting")} ${real === 1 ? "differs" : "differ"} ${nodes}`
+  const first = differ
+    ? `${plural(differ, "setting")} ${differ === 1 ? "differs" : "differ"} ${nodes}`
     : `No settings differ ${nodes}`;
   const rest = natural ? `, besides ${plain(natural)} ${kind}` : "";
-  return `${first}${rest}; ${plain(equal)} ${equal === 1 ? "is" : "are"} equal.`;
+  const are = (number) => `${plain(number)} ${number === 1 ? "is" : "are"}`;
+  const single = alone ? `, ${are(alone)} reported by one node only` : "";
+  return `${first}${rest}; ${are(equal)} equal${single}.`;
 }
 
 /** Which nodes sent no settings, and why; a reason that several have is told once. */
