@@ -709,7 +709,7 @@ def test_equal_threads_are_one_group_and_what_moved_is_left_out(browser, worker,
     step = iter(range(1, 1000))
     worker.pages["/threads"] = lambda request: THREADS % next(step)
     show(worker, "threads")
-    browser.wait_for(lambda: browser.count(".thread") == 2)
+    browser.wait_for(lambda: browser.has(".thread") and browser.count(".thread") == 2)
     assert browser.texts(".thread summary")[0].startswith("2 ×\xa0pool_0, pool_1")
     assert "move (mover.py:1)" in browser.texts(".thread summary")[1]
     browser.type("input[aria-label='Search frames']", "mover")
