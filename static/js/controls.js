@@ -47,7 +47,7 @@ const TAIL = 8; // characters of a long name's end that always stay
  */
 export function fitted(text) {
   const name = String(text);
-  if (name.length < 2 * TAIL) return name;
+  if (name.length <= 1.5 * TAIL) return name;
   // The last part stays whole where it is short; the name of a socket may be longer.
   const slash = name.lastIndexOf("/");
   const socket = name[0] === "/" && name.length - slash <= 3 * TAIL ? slash : 0;
