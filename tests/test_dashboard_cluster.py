@@ -491,6 +491,7 @@ def test_alerts_that_are_drawn_anew_leave_nothing_behind(show, server, story):
         browser.devtools("HeapProfiler.collectGarbage")
         figures = browser.devtools("Performance.getMetrics")["metrics"]
         listeners += [one["value"] for one in figures if one["name"] == "JSEventListeners"]
+    browser.devtools("Performance.disable")
     assert listeners[-1] <= listeners[2], listeners
 
 
@@ -2512,9 +2513,10 @@ def test_the_map_is_drawn_in_little_time(show, fleet):
 def test_a_thousand_nodes_need_few_rows_and_little_script(show, fleet):
     browser = show(fleet)
     browser.wait_for(lambda: browser.count(".map .sq") == 1009)
+    browser.devtools("Performance.disable")  # what is on already would keep its clock
     browser.devtools("Performance.enable", timeDomain="threadTicks")
     rounds = []
-    while len(rounds) < 40 and min(rounds, default=1) >= 0.050:  # a busy machine has cold caches
+    while len(rounds) < 12 and min(rounds, default=1) >= 0.050:  # a busy machine has cold caches
         begun = busy_seconds(browser)
         browser.script(CHANGE_ALL, 4, False)
         made = busy_seconds(browser)
