@@ -4696,7 +4696,7 @@ def aggregate(members: Iterable[Member]) -> Dict[str, float]:
     return figures
 
 
-# What an L2 adapter has beside its figures: rates of tasks, and the counters of these.
+# The rates of tasks that an L2 adapter has beside its figures, and the fact each is made of.
 L2_TASKS = {
     "loads_finished_per_second": "l2_loads_finished",
     "stores_finished_per_second": "l2_stores_finished",
@@ -6408,7 +6408,7 @@ class AlertBook:
         self.end_reasons: Dict[str, str] = {}
         self._active: Dict[str, Alert] = {}
         self._count: Dict[str, int] = {}
-        self._silent: Dict[str, str] = {}  # by id: why it could not be evaluated at first
+        self._silent: Dict[str, str] = {}  # by id: the first reason not to evaluate it
 
     def begin(self, is_round: bool) -> None:
         """Begin an evaluation of all conditions."""
@@ -6709,7 +6709,7 @@ class AlertEvents:
         """What happened in the minutes before an alert (by its id), as sentences."""
         return self._nearby.get(alert, ())
 
-    def follow(self, alerts: Sequence[Alert], end_reasons: Mapping[str, str] = {}) -> None:
+    def follow(self, alerts: Sequence[Alert], end_reasons: Mapping[str, str]) -> None:
         """Compare the alerts that last with those of the last call; one call at a time.
 
         ``end_reasons`` say, by id, why those ended that were not resolved.

@@ -197,11 +197,11 @@ def test_an_alert_is_an_event_until_it_is_resolved_with_its_worst_value():
     follower = lf.AlertEvents(events)
     for value in (3.0, 28.0, 7.0):
         text = "evictions of w0 are at %g per second" % value
-        follower.follow([alert("w0", "evictions_rising", "warning", None, text, value)])
+        follower.follow([alert("w0", "evictions_rising", "warning", None, text, value)], {})
         clock.now += 10
     (event,) = events.query()["events"]
     assert (event["until"], event["value"], event["kind"]) == (None, 28.0, "alert")
-    follower.follow([])
+    follower.follow([], {})
     (event,) = events.query()["events"]
     assert (event["seconds"], event["until"]) == (30.0, 1_000_030.0)
     assert event["text"] == "evictions of w0 are at 28 per second"
@@ -211,7 +211,7 @@ def test_the_event_of_an_alert_has_the_facts_that_the_alert_is_told_with():
     events = lf.EventLog()
     follower = lf.AlertEvents(events)
     events.add("restart", "warning", "w0 restarted", "w0")
-    follower.follow([alert("w0")])
+    follower.follow([alert("w0")], {})
     (found,) = events.query(lf.EventFilter(kinds=("alert",)))["events"]
     assert found["details"] == ["at the same time: restart on w0"]
 
@@ -220,8 +220,8 @@ def test_a_resolved_alert_without_a_value_keeps_its_last_sentence():
     events = lf.EventLog()
     follower = lf.AlertEvents(events)
     for seconds in (2, 97):
-        follower.follow([alert("w0", text="w0 unreachable for %d s" % seconds)])
-    follower.follow([])
+        follower.follow([alert("w0", text="w0 unreachable for %d s" % seconds)], {})
+    follower.follow([], {})
     (event,) = events.query()["events"]
     assert event["text"] == "w0 unreachable for 97 s"
 
@@ -243,7 +243,7 @@ def told_of():
             text = "%s %s %s" % (kind, node, more)
             events.add(kind, "info", text, node, "x1" if node != "other" else "x2", **more)
         clock.now = 10_000.0
-        follower.follow([raised])
+        follower.follow([raised], {})
         return follower.nearby(raised.id)
 
     return tell
@@ -309,7 +309,7 @@ def test_evictions_that_no_longer_rise_are_told_with_the_time_since_they_rose():
     events.close("alert:evictions_rising:w0")
     clock.now = 300.0
     raised = alert("w0", "hit_rate_halved", instance="x1")._replace(since=clock.wall())
-    follower.follow([raised])
+    follower.follow([raised], {})
     assert follower.nearby(raised.id) == ("5 min before: rising evictions on w0",)
 
 
@@ -361,12 +361,12 @@ def test_the_worst_node_is_the_example_of_a_group():
 def test_an_alert_that_lasts_unchanged_changes_no_event():
     events = lf.EventLog()
     follower = lf.AlertEvents(events)
-    follower.follow([alert("w0", text="w0 is degraded: slow response (2.1 s)")])
+    follower.follow([alert("w0", text="w0 is degraded: slow response (2.1 s)")], {})
     seen = events.changed_since(0)[-1].changed
-    follower.follow([alert("w0", text="w0 is degraded: slow response (2.4 s)")])
+    follower.follow([alert("w0", text="w0 is degraded: slow response (2.4 s)")], {})
     assert events.changed_since(seen) == []
-    follower.follow([alert("w0", text="w0 is degraded: health check: status 500")])
-    follower.follow([alert("w0", text="w0 is degraded: health check: status 503")])
+    follower.follow([alert("w0", text="w0 is degraded: health check: status 500")], {})
+    follower.follow([alert("w0", text="w0 is degraded: health check: status 503")], {})
     [event] = events.changed_since(seen)
     assert event.text.endswith("status 503") and event.until is None
 
@@ -376,10 +376,10 @@ def test_an_alert_whose_sentence_changes_with_every_poll_changes_its_event_some_
     events = lf.EventLog()
     follower = lf.AlertEvents(events)
     for number in range(changes + 1):
-        follower.follow([alert("w0", text="w0 is degraded: lag %d" % number)])
+        follower.follow([alert("w0", text="w0 is degraded: lag %d" % number)], {})
     (event,) = events.query()["events"]
     assert event["text"].endswith("lag %d" % min(changes, lf.MAX_SENTENCES - 1))
-    follower.follow([])
+    follower.follow([], {})
     (event,) = events.query()["events"]
     assert event["text"].endswith("lag %d" % changes), "the last one when it is over"
 
@@ -389,7 +389,7 @@ def test_an_alert_with_two_sentences_in_turn_changes_its_event_once():
     follower = lf.AlertEvents(events)
     for number in range(9):
         reason = ("connection refused", "no response within 10 s")[number % 2]
-        follower.follow([alert("w0", text="w0 is unreachable: " + reason)])
+        follower.follow([alert("w0", text="w0 is unreachable: " + reason)], {})
     [event] = events.changed_since(0)
     assert (event.changed, event.text[-4:]) == (2, "10 s")
 

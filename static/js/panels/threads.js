@@ -278,7 +278,10 @@ class Stacks {
   }
 }
 
-/** The names of the threads with one stack; how many they are stands before the first of them. */
+/**
+ * The names of the threads with one stack, and before them how many they are. The first may be
+ * wider than its line: it is broken where it must, and stays beside the count.
+ */
 function stackNames(members) {
   const [first, ...others] = namesOf(members).split(/(?<=,) /);
   const count = members.length > 1 ? h("b", {}, `${members.length} ×\u00a0`) : null;
