@@ -895,6 +895,24 @@ def test_a_change_is_found_and_its_undo_filled_in_by_keyboard(page, demo, words)
     assert "set to " in " ".join(browser.texts("main tbody td"))
 
 
+def test_search_opened_before_the_first_status_finds_changes_once_it_is_there(page, demo):
+    change_together(demo, ["llama70b-a_worker%d" % rank for rank in range(4)])
+    browser = page(demo, "#/about")  # its scripts are loaded
+    browser.devtools("Network.enable")
+    browser.devtools("Network.setBlockedURLs", urls=["*/api/status*"])
+    try:
+        page(demo, "#/")
+        browser.press("Control+k")
+        browser.wait_for(lambda: browser.has("dialog.palette input"))
+        browser.press(*"undo")
+        assert "Undo: " not in browser.text(".palette [role=listbox]")
+    finally:
+        browser.devtools("Network.setBlockedURLs", urls=[])
+    undo = "Undo: set save_unfull_chunk back to "
+    browser.wait_for(lambda: undo in browser.text(".palette [role=listbox]"))
+    assert all("/api/status" in line for line in browser.console())
+
+
 def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     browser = page(demo, "#/many")
     browser.choose("main .row-fields select", "setting")

@@ -12,7 +12,15 @@ import {
 } from "./controls.js";
 import { breakable, h, icon, replace, whole } from "./dom.js";
 import { plural, untilText, when } from "./format.js";
-import { getText, instanceName, refreshNow, setRefresh, store, trusted } from "./server.js";
+import {
+  getText,
+  instanceName,
+  refreshNow,
+  setRefresh,
+  store,
+  subscribe,
+  trusted,
+} from "./server.js";
 import { DEFAULTS } from "./panels/defaults.js";
 import { offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines, carefully, sentenceOf, silence } from "./views/alerts.js";
@@ -584,23 +592,37 @@ class Palette {
     );
     this.input.addEventListener("input", () => this.#find());
     this.input.addEventListener("keydown", (event) => this.#key(event));
-    this.dialog.addEventListener("close", () => this.dialog.remove());
+    const closed = new AbortController();
+    this.dialog.addEventListener("close", () => {
+      closed.abort();
+      this.dialog.remove();
+    });
     this.dialog.addEventListener("pointerdown", (event) => {
       if (event.target === this.dialog) this.dialog.close();
     });
     document.body.append(this.dialog);
     this.dialog.showModal();
     this.#find();
-    this.#loadChanges();
+    if (store.status) this.#loadChanges();
+    else this.#awaitStatus(closed.signal);
     loadManual().then(() => this.#findAgain());
+  }
+
+  /** Opened before the page knows any node: they and their changes are found once it does. */
+  #awaitStatus(signal) {
+    const end = subscribe(() => {
+      if (!store.status) return;
+      end();
+      this.#findAgain();
+      this.#loadChanges();
+    }, signal);
   }
 
   /** Changed settings are found when their events are there. */
   async #loadChanges() {
-    if (!store.status) return;
     const { time } = store.status;
     try {
-      const range = { start: time - CHANGES_OF, end: time };
+      const range = { start: time - CHANGES_OF, end: Math.max(time, Date.now() / 1000) };
       this.changes = eventRows(await loadEvents(range, undefined, { kind: "changed" }));
     } catch (error) {
       return; // the rest is found without them
@@ -610,7 +632,7 @@ class Palette {
 
   /** More can be found now. */
   #findAgain() {
-    if (!this.input.value || !this.dialog.open) return;
+    if (!this.dialog.open) return;
     // What the user went to stays chosen: Enter must not run something else.
     this.#find(this.at ? this.entries[this.at] : {});
   }
