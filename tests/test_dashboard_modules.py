@@ -1449,6 +1449,44 @@ def test_dense_bars_have_means_up_to_their_end(run):
     assert run("chartmath.js", body, series, 4) == means
 
 
+def test_a_bar_is_as_wide_as_the_step_before_it_and_none_reaches_into_an_outage(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar'});"
+        "document.body.append(chart.element); chart.box.style.width = '600px'; chart.width = 0;"
+        "const [times, values, down] = given;"
+        "const marks = [{kind: 'down', time: down[0], until: down[1], title: 'w0 is down'}];"
+        "chart.update({series: [{name: 'a', times, values}], start: 0, end: 7200, interval: 660,"
+        " marks});"
+        "const place = (one, name) => Number(one.getAttribute(name));"
+        "return [...chart.plot.querySelectorAll('.bar')].map((bar) => [place(bar, 'x'),"
+        " place(bar, 'x') + place(bar, 'width')].map((px) => Math.round(chart.scale.time(px))))"
+    )
+    coarse = list(range(0, 6000, 600))
+    fine = [5400 + 60 * n for n in range(1, 31)]
+    down = [6310, 6500]
+    values = [1 if time < down[0] or time > down[1] else None for time in fine]
+    bars = run("chart.js", body, coarse + fine, [1] * len(coarse) + values, down)
+    old = [end - start for start, end in bars if end < 5000]
+    new = [end - start for start, end in bars if start > 5500]
+    assert min(old) > 560 and max(new) < 65, "each part as it was measured"
+    assert not [bar for bar in bars if bar[0] < down[1] and bar[1] > down[0]]
+    assert all(start >= end - 1 for (_, end), (start, _) in zip(bars, bars[1:]))
+
+
+def test_bars_that_are_dense_in_a_part_of_a_history_stand_beside_each_other(run):
+    times = [600 * n for n in range(20)] + [12000 + 60 * n for n in range(10)]
+    series = {"times": times, "values": [1] * 18 + [None] * 2 + [1] * 10}
+    bars = run("chartmath.js", "return barStacks([given[0]], 180, 60)", series)
+    assert [(bar["from"], bar["to"]) for bar in bars[16:]] == [
+        (9300, 9900),
+        (9900, 10500),
+        (11910, 12030),
+        (12030, 12090),
+        (12150, 12330),
+        (12330, 12510),
+    ]
+
+
 def test_a_value_between_two_gaps_is_a_dot_and_two_values_are_a_line(run):
     body = "const id = (one) => one; return lonePoints(given[0], given[1], id, id, 2)"
     assert run("chartmath.js", body, [0, 1, 2, 3, 4], [1, 2, None, 4, None]) == [[3, 4]]

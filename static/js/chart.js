@@ -201,8 +201,8 @@ class Lane {
   }
 
   /** The series as paths. */
-  paths({ x, start, end, pixels, gap }) {
-    if (this.kind === "bar") return this.#bars(x, start, end, gap);
+  paths({ x, start, end, pixels, gap, outages }) {
+    if (this.kind === "bar") return this.#bars({ x, start, end, gap, outages });
     return this.drawn.map((one) => {
       const y = (value) => this.y(value);
       if (this.kind === "area") return this.#area(one, x, y, gap);
@@ -231,27 +231,22 @@ class Lane {
     ];
   }
 
-  /** The seconds that a bar covers, so that none covers a time without measurements. */
-  #barSeconds(step) {
-    const known = ({ times, values }) => times.filter((_, i) => isNumber(values[i]));
-    const between = this.drawn.map((one) => spacing(known(one))).filter(Boolean);
-    return Math.min(step, ...(between.length ? between : [LONE_BAR]));
-  }
-
   /** Bars, those of one time on top of each other in the order of the legend. */
-  #bars(x, start, end, gap) {
+  #bars({ x, start, end, gap, outages }) {
     const least = (LEAST_BAR * (end - start)) / (x(end) - x(start));
-    const step = Math.max(this.#barSeconds(gap / GAP), least);
-    const width = x(start + step) - x(start) - 1;
-    return barStacks(this.drawn, step)
+    return barStacks(this.drawn, least, Math.min(gap / GAP, LONE_BAR))
       .filter(({ time }) => time >= start && time <= end)
-      .flatMap(({ time, parts: all }) =>
-        all.map(({ index, lower, upper }) => {
+      .flatMap(({ time, from, to, parts: all }) => {
+        const before = outages.findLast(({ until }) => until <= time)?.until ?? from;
+        const after = outages.find((outage) => outage.time >= time)?.time ?? to;
+        const [left, right] = [x(Math.max(from, before)), x(Math.min(to, after))];
+        const width = Math.max(LEAST_BAR / 2, right - left - 1);
+        return all.map(({ index, lower, upper }) => {
           const y = this.y(upper);
-          const place = { x: x(time) - width / 2, y, width, height: this.y(lower) - y };
+          const place = { x: left + 0.5, y, width, height: this.y(lower) - y };
           return svg("rect", { class: `bar ${colourClass(this.drawn[index].colour)}`, ...place });
-        }),
-      );
+        });
+      });
   }
 
   /**
@@ -593,10 +588,10 @@ export class Chart {
       viewBox: `${left} ${lane.top} ${Math.max(1, right - left)} ${lane.height + 1}`,
     });
     const gap = step * GAP;
-    if (!this.options.strip)
-      for (const span of downSpans(this.data.marks, end))
-        clip.append(this.#span(span, { y: lane.top, height: lane.height }));
-    for (const path of lane.paths({ x, start, end, pixels: right - left, gap }).flat(2))
+    const downs = this.options.strip ? [] : downSpans(this.data.marks, end);
+    for (const span of downs) clip.append(this.#span(span, { y: lane.top, height: lane.height }));
+    const outages = downs.filter(({ partly }) => !partly);
+    for (const path of lane.paths({ x, start, end, pixels: right - left, gap, outages }).flat(2))
       if (path) clip.append(path);
     for (const part of lane.axis(left, right).flat(2)) this.plot.append(part);
     this.plot.append(clip, ...lane.limitLines(left, right));

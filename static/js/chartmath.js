@@ -148,13 +148,14 @@ export function answered({ times, values }) {
 /**
  * A series with one value a step where it has several, so that a line does not look different where
  * it was measured more often: their mean, or what `combine` makes of them. The last one stays as it
- * is, if not `toTheEnd`.
+ * is, if not `toTheEnd`, which puts together even a few that are dense.
  */
 export function evened({ times, values }, step, toTheEnd = false, combine = mean) {
   const last = times.length - 1;
   const alone = toTheEnd ? -1 : last;
   const slotOf = (i) => Math.floor(times[i] / step);
-  if (step <= 0 || last < (2 * (times[last] - times[0])) / step) return { times, values };
+  const isDense = toTheEnd || last >= (2 * (times[last] - times[0])) / step;
+  if (step <= 0 || !isDense) return { times, values };
   const rows = [];
   times.forEach((time, i) => {
     if (i > 0 && i !== alone && slotOf(i) === slotOf(i - 1)) rows[rows.length - 1].push(i);
@@ -298,24 +299,48 @@ export function summed(series) {
 }
 
 /**
- * Bars of a width of `step` seconds, those of one time on top of each other:
- * [{time, parts: [{index, lower, upper}]}]; `index` is that of the series. None is 0 high.
+ * The spans of the bars at these times, [from, to] in seconds: each reaches half way to the times
+ * beside it, but not into an outage. One time alone has `lone` seconds.
  */
-export function barStacks(series, step) {
-  const bars = series.flatMap((one, index) => {
-    const { times, values } = evened(one, step, true);
-    const all = values.map((value, i) => ({ index, time: times[i], value }));
-    return all.filter(({ value }) => isNumber(value) && value > 0);
+function barSpans(times, lone) {
+  const steps = times.slice(1).map((time, i) => time - times[i]);
+  return times.map((time, i) => {
+    const earlier = middleOf(steps.slice(Math.max(0, i - 1 - NEAR), Math.max(0, i - 1)));
+    const later = middleOf(steps.slice(i, i + NEAR));
+    const common = Math.max(earlier ?? 0, later ?? 0);
+    const before = steps[i - 1] ?? Infinity;
+    const step = before <= MISSED * common ? before : (later ?? earlier ?? lone);
+    const after = Math.min(step, steps[i] ?? Infinity);
+    return [time - Math.min(step, before) / 2, time + after / 2];
+  });
+}
+
+/**
+ * Bars, those of one time on top of each other: [{time, from, to, parts: [{index, lower, upper}]}];
+ * `index` is that of the series. They are about `least` seconds apart at least; one value alone has
+ * a bar of `lone` seconds. None is 0 high.
+ */
+export function barStacks(series, least, lone) {
+  const bars = series.flatMap(({ times: all, values: told }, index) => {
+    const known = told.map((_, i) => i).filter((i) => isNumber(told[i]));
+    const points = { times: known.map((i) => all[i]), values: known.map((i) => told[i]) };
+    const { times, values } = evened(points, least, true);
+    const spans = barSpans(times, lone);
+    const found = values.map((value, i) => ({ index, time: times[i], value, span: spans[i] }));
+    return found.filter(({ value }) => value > 0);
   });
   bars.sort((a, b) => a.time - b.time || a.index - b.index);
   const stacks = [];
-  for (const { index, time, value } of bars) {
+  for (const { index, time, value, span } of bars) {
     const last = stacks[stacks.length - 1];
-    const isBeside = last && (time - last.time) * 2 < step;
+    const isBeside = last && (time === last.time || time < last.to);
     if (isBeside && last.parts.every((part) => part.index !== index)) {
       const { upper } = last.parts[last.parts.length - 1];
       last.parts.push({ index, lower: upper, upper: upper + value });
-    } else stacks.push({ time, parts: [{ index, lower: 0, upper: value }] });
+    } else {
+      const [from, to] = span;
+      stacks.push({ time, from, to, parts: [{ index, lower: 0, upper: value }] });
+    }
   }
   return stacks;
 }
