@@ -12051,7 +12051,8 @@ def post_test(server: FrontendServer, request: ApiRequest) -> Response:
     try:
         reply = fetch(target, "/version")
     except FetchError as error:
-        raise FrontendError(502, f"{target.label}: {error.reason}", "port") from None
+        field = "host" if error.reason in HOST_NAME_REASONS else "port"
+        raise FrontendError(502, f"{target.label}: {advised(error)}", field) from None
     version, children = "", None
     if reply.status == 200:
         with contextlib.suppress(ValueError):
@@ -12068,6 +12069,37 @@ def post_test(server: FrontendServer, request: ApiRequest) -> Response:
             "frontend_nodes": children,
         }
     )
+
+
+HOST_NAME_REASONS = (
+    "host name not found",
+    "the host name is not valid",
+    "the host name has no address",
+)
+ROUTE_ADVICE = "Is the address correct, and does a firewall block it?"
+# What to check when the test of a connection fails, by the reason.
+ADVICE = {
+    **dict.fromkeys(HOST_NAME_REASONS, "Is it correct? The frontend's host looks it up."),
+    "connection refused": "Is the node running?",
+    "no such socket": "Is the node running, and is the path correct?",
+    "not a socket": "Is the path correct?",
+    "permission denied": "Start the frontend as the user that runs LMCache.",
+    "host unreachable": ROUTE_ADVICE,
+    "network unreachable": ROUTE_ADVICE,
+    "timed out": ROUTE_ADVICE,
+}
+
+
+def advised(error: FetchError) -> str:
+    """Why a connection failed, and what to check."""
+    advice = ADVICE.get(error.reason, "")
+    if error.timed_out:
+        advice = "It accepts connections: is the node busy or stuck?"
+    elif error.connected:
+        advice = "Is this the port of the node's HTTP server? It must not use TLS."
+    elif error.reason.startswith("no connection within"):
+        advice = ROUTE_ADVICE
+    return f"{error.reason}. {advice}" if advice else error.reason
 
 
 def count_nodes_behind(target: Target) -> int | None:

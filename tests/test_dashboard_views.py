@@ -728,8 +728,16 @@ def test_the_servers_error_stands_beside_its_field_and_the_page_says_how_long_no
     assert browser.has("dialog label:has(input[name=name]) .field-error")
     fill(browser, name="w1", port="99999")
     button(browser, "Add", "dialog")
-    browser.wait_for(lambda: browser.has("dialog label:has(input[name=port]) .field-error"))
-    fill(browser, port="9", host="localhost")
+    error = "dialog label:has(input[name=port]) .field-error"
+    said = "Port '99999' is neither a number from 1 to 65535 nor a socket path."
+    browser.wait_for(lambda: browser.has(error) and browser.text(error) == said)
+    button(browser, "Test connection", "dialog")
+    browser.wait_for(lambda: browser.has(error) and browser.text(error) == said)
+    fill(browser, port="9")
+    button(browser, "Test connection", "dialog")
+    said = "127.0.0.1:9: connection refused. Is the node running?"
+    browser.wait_for(lambda: browser.has(error) and browser.text(error) == said)
+    fill(browser, host="localhost")
     button(browser, "Add", "dialog")
     browser.wait_for(lambda: not browser.has("dialog") and sorted(names(browser)) == ["w0", "w1"])
     assert not any("written to" in text for text in browser.texts(".toast"))

@@ -13,6 +13,7 @@ import pytest
 from support.cost import assert_linear
 from support.frontend import TOKEN, run, wait_for
 from support.nodes import NodeServer
+from support.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -901,3 +902,28 @@ def test_a_test_of_a_connection_names_the_wrong_field_and_needs_no_name(
     error = answer.json()
     assert (answer.status, error["field"]) == (400, field)
     assert error["detail"].startswith(field) and why in error["detail"]
+
+
+def test_a_test_of_a_connection_says_what_failed_and_what_to_check(lasting_front, tmp_path):
+    def told(host, port):
+        entry = {"host": host, "port": port}
+        headers = {"Authorization": "Bearer " + TOKEN}
+        answer = lasting_front.ask("/api/test", "POST", entry, headers)
+        error = answer.json()
+        assert answer.status == 502
+        return error["field"], error["detail"]
+
+    port = free_port()
+    said = "127.0.0.1:%d: connection refused. Is the node running?" % port
+    assert told("127.0.0.1", port) == ("port", said)
+    path = str(tmp_path / "none")
+    said = path + ": no such socket. Is the node running, and is the path correct?"
+    assert told("", path) == ("port", said)
+    field, said = told("no-such-host.invalid", 80)
+    assert field == "host" and "host name not found. Is it correct?" in said
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+        field, said = told("127.0.0.1", listener.getsockname()[1])
+    assert field == "port" and said.endswith("It must not use TLS.")

@@ -3,7 +3,8 @@
 import { h, replace, whole } from "./dom.js";
 
 /** The server's messages begin with a small letter; a name or an address stays as it is. */
-const sentence = (text) => text.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase());
+const sentence = (text) =>
+  text.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase()).replace(/[^.?!]$/, "$&.");
 
 /** Show what is wrong beside the field that it names, else in `error`; null clears both. */
 function showProblem(form, error, problem) {

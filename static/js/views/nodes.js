@@ -58,9 +58,21 @@ function splitPort({ elements: { host, port } }) {
 
 const asFrontend = (count) => `Add as frontend with ${plural(count, "node")}`;
 
+/** Save an entry. What is wrong stands beside its field, without the entry's name before it. */
+async function save(method, path, entry) {
+  try {
+    return await sendJson(method, path, entry);
+  } catch (error) {
+    const start = `${entry.name}: `;
+    if (error.field && error.message.startsWith(start))
+      error.message = error.message.slice(start.length);
+    throw error;
+  }
+}
+
 /** Add a frontend, and ask it for its nodes at once. */
 async function addFrontend(entry) {
-  const answer = await sendJson("POST", "api/proxies", entry);
+  const answer = await save("POST", "api/proxies", entry);
   try {
     await getJson(`api/proxies/${encodeURIComponent(entry.name)}/refresh`);
   } catch (error) {
@@ -237,7 +249,7 @@ class NodeForm {
     const entry = { name: form.elements.name.value.trim(), ...targetOf(form) };
     if (this.row) {
       const name = this.row.isProxy ? this.row.name : this.row.key;
-      return sendJson("PUT", `api/nodes/${encodeURIComponent(name)}`, entry);
+      return save("PUT", `api/nodes/${encodeURIComponent(name)}`, entry);
     }
     if (!this.isProxy && !this.plain && this.asked !== JSON.stringify(targetOf(form))) {
       await this.#recognise(form);
@@ -246,7 +258,7 @@ class NodeForm {
     if (this.isProxy || offered) return addFrontend(entry);
     const group = form.elements.group && form.elements.group.value;
     const path = group ? `api/proxies/${encodeURIComponent(group)}/nodes` : "api/nodes";
-    return sendJson("POST", path, entry);
+    return save("POST", path, entry);
   }
 
   /** Ask what is there before it is added; what does not respond may be added all the same. */
