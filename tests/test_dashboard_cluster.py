@@ -1116,6 +1116,9 @@ def test_an_operation_without_a_server_to_send_it_to_says_why(show, server, stor
     coordinator["state"] = "up"
     browser.wait_for(lambda: poll(browser) or browser.text(why) == "Select at least one server.")
     browser.click("main .server-boxes input")
+    browser.wait_for(lambda: browser.text(why) == "Enter token IDs and the model.")
+    browser.type("main textarea[name=tokens]", "0-511")
+    browser.type("main input[name=model]", "Qwen/Qwen3-32B")
     browser.wait_for(lambda: not browser.property(run, "disabled"))
     assert browser.text(why) == ""
     story.trusted = False

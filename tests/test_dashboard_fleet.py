@@ -662,21 +662,54 @@ def test_a_change_of_the_cache_has_a_dry_run_and_is_confirmed(page, demo):
     operation = "select[aria-label=Operation]"
     browser.choose(operation, "delete")
     browser.wait_for(lambda: browser.has("input[name=instance]"))
+    off = "return [...document.querySelectorAll('main .actions button')].map((e) => e.disabled)"
+    missing = "#operation-missing"
+    browser.wait_for(lambda: browser.text(missing) == "Enter token IDs and the instance.")
+    assert browser.script(off) == [True, True]
+    browser.type("textarea[name=tokens]", "0-10x")
+    assert browser.text(missing) == "Enter the instance."
+    assert browser.script(off) == [False, True], "a dry run needs no instance"
     press(browser, "Dry run")
-    error = ".field:has([name=%s][aria-invalid=true]) .field-error"
-    browser.wait_for(lambda: browser.text(error % "tokens") == "Enter a value.")
+    error = ".field:has([name=tokens][aria-invalid=true]) .field-error"
+    browser.wait_for(lambda: "is not a number" in browser.text(error))
     browser.type("textarea[name=tokens]", "0-1023")
-    browser.type("input[name=model]", "Qwen/Qwen3-32B")
     press(browser, "Dry run")
     browser.wait_for(lambda: "Dry run" in browser.text("[aria-label='Results'] h2"))
     changes = "/proxy2/coordinator/cache/delete"
     assert not [url for url in browser.requests() if changes in url]
     browser.type("input[name=instance]", "mp-1")
+    assert browser.text(missing) == ""
     press(browser, "Review and run")
     browser.wait_for(lambda: browser.has("dialog"))
     assert {"Token IDs of the prompt: 0-1023", "Instance: mp-1"} <= set(browser.texts("dialog li"))
     press(browser, "Cancel", "dialog")
     assert not [url for url in browser.requests() if changes in url]
+
+
+def test_the_model_of_an_operation_is_empty_until_it_is_loaded(page, demo):
+    browser = page(demo, "#/events")
+    browser.script(
+        "const real = window.fetch; window.held = [];"
+        "window.fetch = (url, ...more) => /mp-.[/]status$/.test(url)"
+        " ? new Promise((go) => held.push(go)).then(() => real(url, ...more))"
+        " : real(url, ...more)"
+    )
+    browser.script("location.hash = '#/many?tab=cache'")
+    browser.wait_for(lambda: browser.has("textarea[name=tokens]"))
+    values = (
+        "return ['model', 'world'].map((name) => document.querySelector(`input[name=${name}]`))"
+        ".map((one) => [one.value, one.placeholder])"
+    )
+    assert browser.script(values) == [["", "loading …"]] * 2
+    browser.type("textarea[name=tokens]", "0-1023")
+    said = "Loading the model and its world size …"
+    assert browser.text("#operation-missing") == said
+    browser.choose("select[aria-label=Operation]", "unpin")
+    assert browser.text("#operation-missing") == said
+    browser.script("for (const go of held) go()")
+    loaded = [["Qwen/Qwen3-32B", "e.g. Qwen/Qwen3-32B"], ["4", ""]]
+    browser.wait_for(lambda: browser.script(values) == loaded)
+    assert browser.text("#operation-missing") == ""
 
 
 # ---- the rollout of a setting

@@ -53,16 +53,19 @@ export function readNumbers(text, what = "token IDs") {
 
 const text = (label, more = {}) => ({ label, ...more });
 
-/** The fields of the form: name -> {label, hint, placeholder, value, options, wide, optional}. */
+/**
+ * The fields of the form: name -> {label, hint, placeholder, value, options, wide, optional};
+ * `said` is what to enter, where that is not the label.
+ */
 const FIELDS = {
   tokens: text("Token IDs of the prompt", {
+    said: "token IDs",
     wide: true,
     placeholder: "e.g. 0-511 or 12, 7, 90",
     hint: "All tokens, starting with the first. Ranges are accepted.",
   }),
   model: text("Model", { placeholder: "e.g. Qwen/Qwen3-32B" }),
   world: text("World size", {
-    value: "1",
     hint: "Ranks of the model: tensor parallel × pipeline parallel.",
   }),
   salt: text("Cache salt", {
@@ -73,19 +76,30 @@ const FIELDS = {
   instance: text("Instance", { placeholder: "e.g. mp-0" }),
   tier: text("Tier", { options: ["all", "l1", "l2"] }),
   location: text("Location", { value: "LocalCPUBackend" }),
-  toInstance: text("To instance"),
-  toLocation: text("To location", { value: "LocalCPUBackend" }),
+  toInstance: text("To instance", { said: "the instance to move to" }),
+  toLocation: text("To location", { said: "the location to move to", value: "LocalCPUBackend" }),
   copy: text("Keep the original", { options: ["no", "yes"] }),
   method: text("Method", { value: "cachegen" }),
-  ip: text("IP address", { placeholder: "e.g. 10.0.0.5" }),
-  workers: text("Worker IDs", { value: "0" }),
-  blocks: text("Block IDs", { value: "0-1", hint: "Ranges are accepted." }),
+  ip: text("IP address", { said: "the IP address", placeholder: "e.g. 10.0.0.5" }),
+  workers: text("Worker IDs", { said: "worker IDs", value: "0" }),
+  blocks: text("Block IDs", { said: "block IDs", value: "0-1", hint: "Ranges are accepted." }),
   chunk: text("Chunk size", { value: "256" }),
   engine: text("Engine instance", {
     placeholder: "e.g. 1000",
     hint: "As registered with the server.",
   }),
 };
+
+/** Fields that MP servers fill in, and what the second is where none of them reports it. */
+const REPORTED = ["model", "world"];
+const ONE_RANK = "1";
+
+/** "Enter token IDs, the model and the instance." */
+function askFor(names) {
+  const said = names.map((name) => FIELDS[name].said || `the ${FIELDS[name].label.toLowerCase()}`);
+  const last = said.pop();
+  return `Enter ${said.length ? `${said.join(", ")} and ${last}` : last}.`;
+}
 
 /** Fields whose value is a list of numbers; an operation has one of them at most. */
 const LISTS = ["tokens", "workers", "blocks"];
@@ -321,7 +335,9 @@ export class CacheOperations {
     this.name = "";
     this.inputs = {};
     this.typed = new Set(); // names of the fields that the user has edited
-    this.worlds = null; // model -> its world size, as MP servers report them
+    this.worlds = new Map(); // model -> its world size, as MP servers report them
+    this.isLoading = false; // MP servers are being asked for it
+    this.asked = null; // resolves when they have been
     this.kinds = "";
     this.results = [];
     this.chosen = new Set();
@@ -410,7 +426,7 @@ export class CacheOperations {
       this.#run(this.operation, run),
     );
     const test = dry ? this.#button("Dry run", "", () => this.#run(dry, test, true)) : null;
-    this.runs = [test, run].filter(Boolean);
+    this.runs = [run, test].filter(Boolean);
     this.missing = h("span", { class: "progress", id: "operation-missing" });
     for (const one of this.runs) one.setAttribute("aria-describedby", this.missing.id);
     replace(
@@ -429,33 +445,43 @@ export class CacheOperations {
       this.table,
     );
     this.#drawPreview();
-    this.#sayMissing();
     this.#drawResults();
     if (this.operation.fields.includes("model")) this.#fillModel();
   }
 
+  async #askWorlds() {
+    this.isLoading = true;
+    const servers = store.status.nodes.filter((node) => node.kind === "mp");
+    const up = servers.filter((node) => node.state !== "down").slice(0, MOST_ASKED);
+    const options = { signal: this.signal, timeout: TIMEOUT };
+    await each(
+      up,
+      (node) => getJson(nodePath(node, "/status"), options),
+      (node, page) => {
+        const found = page && modelOf(page);
+        if (found) this.worlds.set(found.model, found.world);
+      },
+    );
+    this.isLoading = false;
+  }
+
   /** Fill in the model and its world size, as MP servers report them, where nothing was typed. */
   async #fillModel() {
-    if (!this.worlds) {
-      this.worlds = new Map();
-      const servers = store.status.nodes.filter((node) => node.kind === "mp");
-      const up = servers.filter((node) => node.state !== "down").slice(0, MOST_ASKED);
-      const options = { signal: this.signal, timeout: TIMEOUT };
-      await each(
-        up,
-        (node) => getJson(nodePath(node, "/status"), options),
-        (node, page) => {
-          const found = page && modelOf(page);
-          if (found) this.worlds.set(found.model, found.world);
-        },
-      );
-    }
+    this.asked = this.asked || this.#askWorlds();
+    this.#drawPlaceholders();
+    await this.asked;
+    this.#drawPlaceholders();
     const { model, world } = this.inputs;
     const [only, ...others] = this.worlds.keys();
     if (only && !others.length && !this.typed.has("model")) model.value = only;
     const ranks = this.worlds.get(model.value.trim());
-    if (ranks && !this.typed.has("world")) world.value = ranks;
+    if (!this.typed.has("world")) world.value = ranks || world.value || ONE_RANK;
     this.#drawPreview();
+  }
+
+  #drawPlaceholders() {
+    for (const name of REPORTED)
+      this.inputs[name].placeholder = this.isLoading ? "loading …" : FIELDS[name].placeholder || "";
   }
 
   #button(label, kind, act) {
@@ -469,7 +495,6 @@ export class CacheOperations {
         if (box.checked) this.chosen.add(node.key);
         else this.chosen.delete(node.key);
         this.#drawPreview();
-        this.#sayMissing();
       });
       const state = node.state === "up" ? null : stateMark(node.state);
       return h("label", { class: "check" }, box, node.key, state);
@@ -520,14 +545,26 @@ export class CacheOperations {
     );
   }
 
-  /** Nothing runs without a server; why there is none stands beside the button. */
+  /** The fields of an operation that must have a value and have none. */
+  #emptyFields(operation) {
+    const values = this.#values();
+    return operation.fields.filter((name) => !FIELDS[name].optional && !values[name]);
+  }
+
+  /** Nothing runs without a server and its values; what is missing stands beside the button. */
   #sayMissing() {
     const servers = this.#servers();
     const isNone = !servers.some((node) => this.chosen.has(node.key));
     const canSend = !store.error && trusted(); // else that stands above
-    const why = isNone && canSend ? whyNone(servers, "Select at least one server.") : "";
-    setText(this.missing, why);
-    for (const one of this.runs) setOff(one, isNone);
+    const lacks = this.#emptyFields(this.operation);
+    const unasked = lacks.filter((name) => !(this.isLoading && REPORTED.includes(name)));
+    let why = lacks.length ? "Loading the model and its world size …" : "";
+    if (isNone) why = whyNone(servers, "Select at least one server.");
+    else if (unasked.length) why = askFor(unasked);
+    setText(this.missing, canSend ? why : "");
+    const [run, test] = this.runs;
+    setOff(run, isNone || lacks.length > 0);
+    if (test) setOff(test, isNone || this.#emptyFields(this.operation.dry).length > 0);
   }
 
   #values() {
@@ -536,13 +573,11 @@ export class CacheOperations {
     );
   }
 
-  /** The request of an operation; throws what is missing, with the field. */
+  /** The request of an operation; throws what is wrong, with the field. */
   #request(operation) {
-    const values = this.#values();
-    const lacks = operation.fields.find((name) => !FIELDS[name].optional && !values[name]);
-    if (lacks) throw Object.assign(new Error("Enter a value."), { field: lacks });
+    if (this.#emptyFields(operation).length) throw new Error("a field is empty");
     try {
-      return operation.request(values);
+      return operation.request(this.#values());
     } catch (error) {
       const field = operation.fields.find((name) => LISTS.includes(name));
       throw Object.assign(error, { field });
@@ -561,6 +596,7 @@ export class CacheOperations {
     }
     this.requests.hidden = !lines;
     setText(this.preview, lines);
+    this.#sayMissing();
   }
 
   #say(error) {
