@@ -1701,16 +1701,40 @@ def test_the_legend_of_a_fixed_range_has_the_value_at_which_its_line_ends(run):
     assert shown == "2" and last == dot
 
 
-def test_the_legend_of_marks_lists_those_that_are_drawn_also_under_a_merged_sign(run):
+def test_the_legend_of_marks_lists_the_signs_that_are_drawn_and_what_a_number_counts(run):
     body = (
         "const chart = new Chart({label: 'x', unit: 'count', flags: true});"
         "document.body.append(chart.element); chart.box.style.width = '600px';"
-        "const marks = [[10, 'restart'], [10.1, 'alert'], [80, 'change'], [300, 'resolved']];"
         "chart.update({series: [{name: 'a', times: [0, 99], values: [1, 2]}], start: 0, end: 99,"
-        " interval: 9, marks: marks.map(([time, kind]) => ({time, kind, title: kind}))});"
-        "return [...chart.signs]"
+        " interval: 9, marks: given[0].map(([time, kind]) => ({time, kind, title: kind}))});"
+        "return [[...chart.signs].sort(), chart.plot.querySelectorAll('.flag-box').length]"
     )
-    assert run("chart.js", body) == ["restart", "alert", "change"]
+    apart = [[10, "restart"], [40, "alert"], [80, "change"], [300, "resolved"]]
+    assert run("chart.js", body, apart) == [["alert", "change", "restart"], 0]
+    near = [[10, "restart"], [10.1, "alert"], [10.2, "other"], [10.3, "resolved"], [80, "change"]]
+    assert run("chart.js", body, near) == [["change", "more", "other", "restart"], 1]
+    body = (
+        "const legend = new MarkLegend(() => [{signs: new Set(['alert', 'more'])}]);"
+        "legend.draw(); return [...legend.element.children].map((one) => one.textContent)"
+    )
+    assert run("views/figures.js", body) == ["alert", "+NN more events"]
+
+
+def test_the_plots_of_a_card_begin_at_one_place_however_wide_their_labels_are(run):
+    body = (
+        "const lanes = (unit) => [{unit}];"
+        "const charts = ['ratio', 'bytes/s'].map((unit, i) => ({id: unit, label: unit,"
+        "  lanes: lanes(unit), of: () => [[{name: 'a', times: [0, 60], values: [[0.5, 0.5],"
+        "  [4e8, given[0]]][i]}]]}));"
+        "const card = new ChartsCard({charts});"
+        "document.body.style.width = '900px'; document.body.append(card.element);"
+        "const status = {nodes: [], time: 60, counts: {}};"
+        "card.update(status, {end: 60, interval: 60, isKnown: true}, []);"
+        "card.element.remove();"
+        "return card.charts.map(({chart}) => [chart.indent, chart.scale.left])"
+    )
+    (narrow, left), (wide, other) = run("views/figures.js", body, 4e8)
+    assert wide > narrow and left == other == wide + 8
 
 
 def test_no_data_since_stands_after_the_end_of_the_line_or_nowhere(run):

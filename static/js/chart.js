@@ -55,7 +55,7 @@ const AXIS_ROOM = 22; // px below the plot, for times
 const EVEN_STEPS = 40; // in a range, at least, where values are put together
 const STRIP = 4; // px, the height of down times below the axis
 export const LANE_GAP = 14; // px between two lanes
-const LEAST_INDENT = 52; // px for the labels of values, so that most charts begin at one place
+const LEAST_INDENT = 52; // px for the labels of values
 const LONE_BAR = 60; // seconds; maximum width of a bar while there is only one
 const LEAST_BAR = 4; // px from one bar to the next, so that there is a space between them
 const LEAST_DRAG = 8; // px; less is a click
@@ -70,7 +70,7 @@ const LEAST_OLD = 10; // seconds after which a value that nobody reports is not 
 const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
 const UNDER = 3; // px between the pointer and a mark that it is on
-const COUNT_SPACE = 1; // px on either side of the number beside a sign
+const COUNT_SPACE = 3; // px on either side of the number in its box beside a sign
 const EDGE = 36; // px at the right in which that number is on the left of the sign
 const HEAD = 48; // px at the top of the window that the page's head covers
 const TIP_EDGE = 4; // px between the box of values and the edge of the window
@@ -314,6 +314,8 @@ export class Chart {
     this.data = { start: 0, end: 1, interval: 0, marks: [] };
     this.width = 0;
     this.scale = null;
+    this.indent = 0; // px that the labels of values need
+    this.sharedIndent = 0; // px that those of the charts around this one need
     this.cursor = null; // time of the crosshair
     this.signs = new Set(); // of the marks that are drawn
     this.flags = []; // groups of marks, as #flagOf() places them
@@ -555,6 +557,7 @@ export class Chart {
 
   #drawEmpty(height) {
     this.scale = null;
+    this.indent = 0;
     if (this.data.isKnown === false) return;
     const text = this.data.emptyText || "No values in this time range";
     const place = { x: this.width / 2, y: height / 2, "text-anchor": "middle" };
@@ -565,7 +568,8 @@ export class Chart {
   #measure() {
     const { start, end } = this.data;
     const labels = this.lanes.flatMap((lane) => lane.ticks.map(([, text]) => textWidth(text)));
-    const left = Math.ceil(Math.max(LEAST_INDENT, ...labels)) + 8;
+    this.indent = Math.ceil(Math.max(LEAST_INDENT, ...labels));
+    const left = Math.max(this.indent, this.sharedIndent) + 8;
     const right = this.width - RIGHT;
     this.scale = {
       left,
@@ -635,8 +639,6 @@ export class Chart {
     const groups = mergedMarks(shown, this.#edge);
     this.flags = groups.map((near) => this.#flagOf(near, groups));
     this.#placeNumbers();
-    // Those under a merged sign have their lines.
-    for (const { critical, kind } of shown) this.signs.add(critical ? "critical" : kind);
     for (const flag of this.flags) this.#drawFlag(flag);
     const { start, end } = this.data;
     if (downSpans(this.data.marks, end).some(({ time, until }) => time <= end && until >= start))
@@ -673,7 +675,7 @@ export class Chart {
     const isFree = ([from, to]) =>
       from >= 0 && to <= this.width && taken.every(([left, right]) => to <= left || from >= right);
     for (const flag of this.flags.filter(({ others }) => others)) {
-      const width = textWidth(`+${flag.others}`) + 2 * COUNT_SPACE;
+      const width = textWidth(`+${flag.others}`) + 2 * COUNT_SPACE + 1; // apart from its sign
       const sides = [
         [flag.right, flag.right + width],
         [flag.left - width, flag.left],
@@ -681,7 +683,7 @@ export class Chart {
       const place = (flag.isAtEdge ? sides.reverse() : sides).find(isFree);
       if (!place) continue;
       taken.push(place);
-      flag.numberAt = place[0] + COUNT_SPACE;
+      flag.numberAt = place[0] + COUNT_SPACE + (place[0] < flag.left ? 0 : 1);
       flag.left = Math.min(flag.left, place[0]);
       flag.right = Math.max(flag.right, place[1]);
     }
@@ -689,6 +691,7 @@ export class Chart {
 
   #drawFlag({ near, signs, others, numberAt: x }) {
     const drawn = signs.map(([mark, px]) => {
+      this.signs.add(mark.critical ? "critical" : mark.kind);
       const sign = icon(flagOf(mark));
       const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
       for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
@@ -696,9 +699,18 @@ export class Chart {
       return sign;
     });
     const told = near.map((mark) => this.#markText(mark)).join("\n");
-    const count = { class: "flag-count", x, y: this.flagRoom - 4 };
-    const text = x === undefined ? null : svg("text", count, `+${others}`);
-    this.plot.append(svg("g", { role: "img", "aria-label": told }, drawn, text));
+    const count = x === undefined ? null : this.#drawCount(`+${others}`, x);
+    this.plot.append(svg("g", { role: "img", "aria-label": told }, drawn, count));
+  }
+
+  /** A number in a box of its own: it counts marks of any kind, not more of the sign beside it. */
+  #drawCount(text, x) {
+    this.signs.add("more");
+    const box = { y: this.flagRoom - 15, width: textWidth(text) + 2 * COUNT_SPACE, height: 14 };
+    return [
+      svg("rect", { class: "flag-box", x: x - COUNT_SPACE, rx: 3, ...box }),
+      svg("text", { class: "flag-count", x, y: this.flagRoom - 4 }, text),
+    ];
   }
 
   #markText(mark) {
@@ -1067,6 +1079,16 @@ export class Chart {
     };
     const table = h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, rows));
     this.figures.append(h("div", { class: "scroll", ...region }, table));
+  }
+}
+
+/** Have the plots of these charts begin at one place, however wide the labels of their values are. */
+export function alignPlots(drawn) {
+  const indent = Math.max(0, ...drawn.map((chart) => chart.indent));
+  for (const chart of drawn) {
+    const isOther = Math.max(chart.indent, chart.sharedIndent) !== indent;
+    chart.sharedIndent = indent;
+    if (isOther) chart.draw();
   }
 }
 

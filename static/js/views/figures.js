@@ -2,7 +2,7 @@
 // charts.
 
 import { axisSpan, chartSpan, historyQuery, timeRange } from "../address.js";
-import { Chart, sparkline } from "../chart.js";
+import { alignPlots, Chart, sparkline } from "../chart.js";
 import {
   endingWith,
   endOf,
@@ -555,6 +555,7 @@ const LEGEND = [
   ["other", "stop", "other node down"],
   ["alert", "alert", "alert"],
   ["resolved", "check", "resolved"],
+  ["more", "+N", "N more events"],
 ];
 
 /** What the signs are that are drawn on charts: `charts()` are those that are shown. */
@@ -565,7 +566,7 @@ export class MarkLegend {
     this.element = h("span", {
       class: "mark-legend",
       "aria-hidden": "true",
-      title: "+3 beside a sign: three other marks are close to it",
+      title: "+3: three more events of any kind, too close for signs of their own",
     });
   }
 
@@ -574,7 +575,10 @@ export class MarkLegend {
     const shown = LEGEND.filter(([look]) => looks.has(look));
     if (shown.join() === this.shown) return;
     this.shown = shown.join();
-    const image = (name) => (name === "down-box" ? h("i", { class: name }) : icon(name));
+    const image = (name) => {
+      if (name === "+N") return h("b", {}, name);
+      return name === "down-box" ? h("i", { class: name }) : icon(name);
+    };
     replace(
       this.element,
       shown.map(([look, name, text]) => h("span", { class: look }, image(name), text)),
@@ -729,6 +733,7 @@ export class ChartsCard {
       const { interval, isKnown } = history;
       chart.update({ series, limits: bars, start, end, interval, marks, isKnown });
     });
+    alignPlots(this.charts.map(({ chart }) => chart).filter(({ element }) => !element.hidden));
     this.#explain(status, history);
   }
 
