@@ -3249,7 +3249,8 @@ class Event(NamedTuple):
 
     ``count`` is how often it happened, ``seconds`` how long it lasted in all. ``more`` are
     further members of its JSON. Repetitions have the same ``key``, ``changed`` grows with every
-    change of any event, ``at`` is monotonic: when it ended or, while it lasts, began.
+    change of any event, ``at`` is monotonic: when it ended or, while it lasts, began. Until it
+    ends, ``seconds`` does not count the time since ``uncounted`` (Unix seconds; 0: ``time``).
     """
 
     id: int
@@ -3266,6 +3267,7 @@ class Event(NamedTuple):
     key: str
     changed: int = 0
     at: float = 0.0
+    uncounted: float = 0.0
 
     def document(self) -> Dict[str, object]:
         """The event for ``/api/events``."""
@@ -3405,7 +3407,9 @@ class EventLog:
         with self._lock:
             event = self._lasting(key)
             if event is not None and since < event.time - BACKDATED:
-                self._put(event._replace(time=since, at=event.at - (event.time - since)))
+                earlier = event.time - since
+                at, uncounted = event.at - earlier, event.uncounted - earlier
+                self._put(event._replace(time=since, at=at, uncounted=uncounted))
 
     def close(self, key: str, text: str = "", end_reason: str = "") -> Event | None:
         """End the event of this key that lasts; None if there is none.
@@ -3509,10 +3513,11 @@ class EventLog:
                 if event.until is None:
                     self._interrupted.add(event.id)
                     until = max(event.time, ended)
-                    seconds = event.seconds + until - event.time
+                    seconds = event.seconds + max(0.0, until - (event.uncounted or event.time))
                     is_alert = event.kind in ALERT_KINDS
                     more = with_end_reason(event.more, "frontend stopped" if is_alert else "")
-                    event = event._replace(until=until, seconds=seconds, more=more)
+                    lasted = {"until": until, "seconds": seconds, "uncounted": until}
+                    event = event._replace(**lasted, more=more)
                 if not self._events:
                     self._dropped = event.id - 1
                 self._last_id = max(self._last_id, event.id)
@@ -3550,9 +3555,10 @@ class EventLog:
         count = event.count + (not continues)
         event = event._replace(severity=severity, text=text, count=count)
         until = None if lasts else max(event.time, wall)
-        at = event.at if continues else monotonic - (wall - began)
+        if not continues:
+            event = event._replace(at=monotonic - (wall - began), uncounted=began)
         more = {**with_end_reason(event.more, ""), **more}
-        return self._put(event._replace(until=until, more=more, at=at))
+        return self._put(event._replace(until=until, more=more))
 
     def _note_repetition(self, key: str, kind: str, now: float) -> bool:
         """Note when an event begins; whether it is a separate one. Called with the lock."""
@@ -5870,11 +5876,15 @@ class Evidence(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a rule found: a sentence, "" when all is well; ``value`` and ``reason`` as in Alert."""
+    """What a rule found: a sentence, "" when all is well; ``value`` and ``reason`` as in Alert.
+
+    ``end_reason`` says why a sentence that is "" does not show that all is well.
+    """
 
     text: str
     value: Optional[float] = None
     reason: str = ""
+    end_reason: str = ""
 
 
 NOTHING = Finding("")
@@ -5890,10 +5900,10 @@ def check_down(evidence: Evidence) -> Finding:
 
 def check_flapping(evidence: Evidence) -> Finding:
     state, now = evidence.state, evidence.now
-    is_restarting = count_lately(state.restarts, now) >= RESTARTING_BEGINS
-    changes = () if is_restarting else state.changes
+    if count_lately(state.restarts, now) >= RESTARTING_BEGINS:
+        return Finding("", end_reason="node restarting")
     limits = (FLAPPING_BEGINS, FLAPPING_ENDS)
-    return too_often(evidence, changes, *limits, "is flapping: {:g} state changes in")
+    return too_often(evidence, state.changes, *limits, "is flapping: {:g} state changes in")
 
 
 def check_restarting(evidence: Evidence) -> Finding:
@@ -6133,7 +6143,8 @@ def check_unhealthy(evidence: Evidence) -> Finding:
     covered = ("l2_adapters", "stalled", *([SLOW] if evidence.is_overloaded else ()))
     other = [reason for reason in state.reasons if not any(sign in reason for sign in covered)]
     if state.state != "degraded" or not other:
-        return NOTHING
+        is_excused = evidence.is_overloaded and any(SLOW in reason for reason in state.reasons)
+        return Finding("", end_reason="frontend overloaded") if is_excused else NOTHING
     reason = "slow_response" if other[0].startswith(SLOW) else ""
     return Finding(f"{evidence.key} is degraded: {other[0]}", reason=reason)
 
@@ -7440,7 +7451,8 @@ class Judge:
             since = state.since if rule.name in ("node_down", "node_degraded") else now
             alert = Alert(alert_id, rule.name, rule.severity, key, finding.text, since, instance)
             alert = alert._replace(value=finding.value, reason=finding.reason)
-            self.book.see(alert, now, rule.raise_after, rule.clear_after, silent)
+            polls = (rule.raise_after, rule.clear_after)
+            self.book.see(alert, now, *polls, silent or finding.end_reason)
             if not self.book.is_active(alert_id):
                 state.forget_past(rule.name)
             yield alert_id
@@ -8695,7 +8707,8 @@ def stored_event(text: object) -> Event | None:
         event = Event(**load_dict(text))  # type: ignore[arg-type]  # checked right below
     except (TypeError, ValueError):
         return None
-    numbers = (event.id, event.time, event.seconds, event.count, event.until or 0.0)
+    times = (event.time, event.until or 0.0, event.uncounted)
+    numbers = (event.id, event.seconds, event.count, *times)
     texts = (event.kind, event.severity, event.text, event.key)
     are_numbers = all(number_or_none(value) is not None for value in numbers)
     are_texts = all(isinstance(value, str) for value in texts)

@@ -279,6 +279,31 @@ def test_an_outage_that_lasts_over_a_restart_happened_once(clock):
     assert events.open("down:w0", "node_down", "critical", "w0 is down", "w0").id == ended.id + 1
 
 
+def lasting_for_the_fifth_time(clock):
+    """A log with an outage of 10 s that came every 70 s; the last began 10 s ago."""
+    log = lf.EventLog(clock)
+    for number in range(5):
+        clock.now += 60 if number else 0
+        log.open("down:w0", "node_down", "critical", "w0 is unreachable", "w0")
+        clock.now += 10
+        event = log.close("down:w0") if number < 4 else log.lasting("down:w0")
+    assert (event.count, round(event.seconds)) == (3, 20)
+    return log
+
+
+def test_a_counted_event_that_lasts_over_restarts_lasted_as_long_as_it_was_seen(clock):
+    log = lasting_for_the_fifth_time(clock)
+    for seconds in (30, 60, 90):
+        stored = [lf.stored_event(json.dumps(one.stored())) for one in log.changed_since(0)]
+        log = lf.EventLog(clock)
+        log.restore(stored, ended=clock.wall())
+        assert log.newest("down:w0").seconds == seconds
+        clock.now += 10
+        assert log.open("down:w0", "node_down", "critical", "w0 is down", "w0").count == 3
+        clock.now += 20
+    assert log.close("down:w0").seconds == 120
+
+
 def test_an_alert_that_was_active_when_the_frontend_stopped_was_not_resolved(clock):
     earlier = lf.EventLog(clock)
     earlier.open("alert:a", "alert", "warning", "evictions are rising", "w0", rule="r")

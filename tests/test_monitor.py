@@ -231,6 +231,21 @@ def test_an_overloaded_frontend_is_one_alert_and_one_event_and_not_one_for_each_
     assert event["until"] is not None and event["text"] == text
 
 
+def test_the_alerts_of_slow_nodes_that_an_overloaded_frontend_takes_over_are_not_resolved():
+    names = ["w%d" % number for number in range(25)]
+    cluster = Cluster({name: {"/metrics": page()} for name in names})
+    cluster.round()
+    cluster.slow = {"w7": 2.7, "w8": 2.7}
+    cluster.round(times=2)
+    assert cluster.alerts() == ["node_degraded:w7", "node_degraded:w8"]
+    cluster.seconds, cluster.slow = 2.7, {"w8": 0.004}
+    cluster.round()
+    assert cluster.alerts() == ["frontend_overloaded"]
+    events = cluster.monitor.events.query(lf.EventFilter(kinds=("alert",)))["events"]
+    ended = {event["node"]: event.get("end_reason") for event in events if event["node"]}
+    assert ended == {"w7": "frontend overloaded", "w8": None}
+
+
 def test_who_is_still_slow_when_the_frontend_is_well_again_gets_an_alert_and_an_event():
     names = ["w%d" % number for number in range(25)]
     cluster = Cluster({name: {"/metrics": page()} for name in names})

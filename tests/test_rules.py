@@ -92,7 +92,7 @@ def test_a_node_that_restarts_again_and_again_is_not_flapping_too():
     state.changes.extend([500, 510, 900, 910])
     assert lf.check_flapping(evidence(state)) != lf.NOTHING
     state.restarts.extend([510, 910])
-    assert lf.check_flapping(evidence(state)) == lf.NOTHING
+    assert lf.check_flapping(evidence(state)) == lf.Finding("", end_reason="node restarting")
 
 
 def test_a_node_is_reported_degraded_with_its_reason_and_not_for_what_another_rule_says():
@@ -660,6 +660,10 @@ def test_a_slow_node_is_no_alert_of_its_own_while_the_frontend_is_overloaded():
     (state,) = slow_nodes(1, 1)
     assert lf.check_unhealthy(evidence(state)).text == "n0 is degraded: slow response (2.7 s)"
     overloaded = evidence(state)._replace(is_overloaded=True)
+    assert lf.check_unhealthy(overloaded) == lf.Finding("", end_reason="frontend overloaded")
+    state.reasons.append("l2_adapters[1]: not healthy")
+    assert lf.check_unhealthy(overloaded).end_reason == "frontend overloaded"
+    del state.reasons[0]
     assert lf.check_unhealthy(overloaded) == lf.NOTHING
     state.reasons.insert(0, "/metrics responds with 500")
     assert lf.check_unhealthy(overloaded).text.endswith(": /metrics responds with 500")
