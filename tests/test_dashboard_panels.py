@@ -1245,6 +1245,93 @@ def test_names_of_a_node_break_at_slashes_alone(browser, demo, show, width):
     browser.resize(1440, 900)
 
 
+@pytest.mark.parametrize("width, columns", [(1440, 2), (768, 2), (360, 1)])
+def test_facts_about_a_node_are_lines_without_holes(browser, demo, show, width, columns):
+    """Each name has its value beside it, and each line begins where the one above it ends."""
+    about = (
+        "const box = (one) => one.getBoundingClientRect();"
+        "const rows = [...document.querySelectorAll(arguments[0] + ' dl > div')];"
+        "const columns = Map.groupBy(rows, (one) => Math.round(box(one).left));"
+        "return {columns: columns.size,"
+        " beside: rows.every(({firstChild, lastChild}) => box(firstChild).right <="
+        "   box(lastChild).left && Math.abs(box(firstChild).top - box(lastChild).top) < 2),"
+        " holes: [...columns.values()].flatMap((all) => all.slice(1).filter((one, i) =>"
+        "   Math.abs(box(one).top - box(all[i]).bottom) > 1)).length}"
+    )
+    browser.resize(width, 900)
+    try:
+        show(demo, "overview", "llama70b-b_worker1")
+        place = "main section[aria-label='About this node']"
+        wait_text(browser, "Response time", place)
+        found = browser.script(about, place)
+        assert found == {"columns": columns, "beside": True, "holes": 0}
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_the_bars_of_caches_stand_below_their_heading_beside_a_higher_panel(browser, demo, show):
+    gaps = (
+        "const box = (one) => one.getBoundingClientRect();"
+        "const panel = document.querySelector('main section[aria-label=Caches]');"
+        "const rows = panel ? [...panel.querySelectorAll('.meter-row')] : [];"
+        "if (rows.length < 2) return null;"
+        "return [box(rows[0]).top - box(panel.querySelector('header')).bottom,"
+        " box(rows[1]).top - box(rows[0]).bottom]"
+    )
+    browser.resize(1440, 900)
+    try:
+        show(demo, "overview", "llama70b-b_worker1")
+        wait_text(browser, "RemoteBackend", "main section[aria-label=Backends]")
+        found = browser.wait_for(lambda: browser.script(gaps))
+        assert max(found) <= 12, found
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_names_of_threads_are_not_broken_while_there_is_room(browser, demo, show):
+    browser.resize(768, 900)
+    try:
+        show(demo, "threads", "llama70b-b_worker1")
+        wait_text(browser, "health-monitor-thread")
+        name = "main tbody:not(.spacer) th span"
+        assert browser.count(name) == 2
+        lines = "return [...document.querySelectorAll(arguments[0])].map((e) => e.offsetHeight)"
+        assert max(browser.script(lines, name)) < 24
+        assert browser.texts("main thead th")[:3] == ["State\n▼", "Name", "Every"]
+        assert "0\u00a0force unpinned" in browser.property("main table", "textContent")
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_what_a_setting_does_has_the_room_that_values_leave(browser, demo, show):
+    lines = (
+        "return [...document.querySelectorAll('main .settings td.muted:not(.mono)')]"
+        ".filter((one) => one.scrollHeight > 32).map((one) => one.textContent)"
+    )
+    browser.resize(1440, 900)
+    try:
+        show(demo, "config", "llama70b-b_worker1")
+        wait_text(browser, "Tokens in a chunk, the unit in which KV is stored")
+        assert len(browser.script(lines)) < 12, browser.script(lines)
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_the_method_of_a_request_stands_beside_its_path_on_a_telephone(browser, demo, show):
+    browser.resize(360, 800)
+    try:
+        show(demo, "requests", "llama70b-b_worker1")
+        tops = (
+            "return [...document.querySelectorAll('main .request .tools > :not(datalist)')]"
+            ".map((one) => one.getBoundingClientRect().top)"
+        )
+        method, path, send, copy = browser.script(tops)
+        assert method == path
+        assert send == copy > path
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_what_is_not_known_of_a_node_is_left_out(browser, demo, show):
     show(demo, "overview", "coordinator")
     about = "main section[aria-label='About this node']"

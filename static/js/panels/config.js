@@ -33,7 +33,12 @@ export const show = (value) =>
         ? String(value)
         : JSON.stringify(value);
 
-const ROOMY = 1080; // px of the table from which values have more room
+// [px of the table up to which, px of the values]; from the last on they have WIDE_VALUES.
+const VALUE_WIDTHS = [
+  [1080, 206],
+  [1280, 222],
+];
+const WIDE_VALUES = 264; // px
 const DIFFERS = "◆ Differs within the instance:"; // where the column of the instance has no room
 const MOST_SIBLINGS = 16; // nodes of the instance that are compared
 const LEAST_SEARCHED = 8; // entries from which a tree has a search
@@ -125,7 +130,9 @@ function columns(panel) {
     id: "value",
     label: "Value",
     get width() {
-      return panel.table.element.clientWidth < ROOMY ? 206 : 264;
+      const room = panel.table.element.clientWidth;
+      const found = VALUE_WIDTHS.find(([end]) => room < end);
+      return found ? found[1] : WIDE_VALUES;
     },
     narrow: 96,
     get grow() {
@@ -196,7 +203,7 @@ function factColumns(panel) {
     {
       id: "default",
       label: "Default",
-      width: 110,
+      width: 86,
       drop: 1,
       cls: "mono muted wrap",
       title: "of LMCache 0.5.6",
@@ -209,7 +216,7 @@ function factColumns(panel) {
     {
       id: "differs",
       label: "In the instance",
-      width: 176,
+      width: 290,
       cls: "wrap",
       drop: 5, // a note in the row says it, too
       title: "what the other processes of the instance have",
@@ -227,7 +234,7 @@ function factColumns(panel) {
 const editColumn = (panel) => ({
   id: "edit",
   label: "Actions",
-  width: 72,
+  width: 64,
   narrow: 60,
   sort: false,
   find: false,

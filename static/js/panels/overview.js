@@ -15,7 +15,6 @@ const SAME_TIME = 30; // seconds; two polls of a large cluster
 const LIVE = "State, caches and lists show current values.";
 
 const SLOW = /^slow( response)? \(/; // the reason of a node that takes too long to respond
-const LONG = 26; // characters from which on a fact has the room of two
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
 const RUNS_ELSEWHERE = ["frontend", "discovery"]; // kinds whose figures the server does not keep
 const OUTPUT = "kubectl\u00a0logs, journalctl, or the file that it is redirected\u00a0to";
@@ -42,11 +41,10 @@ const section = (title, ...children) =>
 const atSlashes = (name) =>
   name && name.split(/(?<=[/])(?=[^/])/).map((part) => h("span", { class: "part" }, part));
 
-/** Facts in columns; long ones have the room of two. */
-function wideFacts(rows) {
+/** Facts as lines: what they are, and beside it what they say. */
+function factLines(rows) {
   const list = facts(rows);
-  for (const row of list.children)
-    row.classList.toggle("long", row.lastChild.textContent.length > LONG);
+  list.classList.add("about");
   return list;
 }
 
@@ -219,7 +217,7 @@ class Overview {
     if (sig === this.aboutSig) return;
     this.aboutSig = sig;
     const log = h("p", { class: "quiet-line" }, logText(node));
-    replace(this.about, wideFacts(aboutRows(node, this.more)), log.textContent ? log : null);
+    replace(this.about, factLines(aboutRows(node, this.more)), log.textContent ? log : null);
   }
 
   redraw() {

@@ -72,11 +72,15 @@ const overdue = (thread) =>
 /** A duration, with the digits that one below 2 s needs. */
 const shortly = (seconds) => (seconds < 2 ? format(seconds, "seconds") : duration(seconds));
 
+const LONG_NAME = 24; // letters; a shorter name is not broken at its hyphens
+const LETTER = 7.5; // px
+const PADDING = 16; // px
+
 const IDENTITY_COLUMNS = [
   {
     id: "state",
     label: "State",
-    width: 90,
+    width: 84,
     value: (row) => RANK[stateOf(row)] * 1000 + Math.min(999, overdue(row)),
     search: stateOf,
     sig: stateOf,
@@ -86,18 +90,19 @@ const IDENTITY_COLUMNS = [
   {
     id: "name",
     label: "Name",
-    width: 190,
+    width: 150,
     head: true,
     cls: "wrap",
     value: (row) => row.name,
     sig: (row) => row.name,
-    render: (row) => breakable(row.name),
+    render: (row) =>
+      row.name.length > LONG_NAME ? breakable(row.name) : h("span", { class: "gap" }, row.name),
   },
   { id: "level", label: "Level", width: 80, drop: 6, value: (row) => row.level },
   {
     id: "interval",
     label: "Every",
-    width: 70,
+    width: 62,
     drop: 4,
     num: true,
     value: (row) => row.interval,
@@ -110,12 +115,14 @@ const said = (row) =>
   ((row.last_summary && row.last_summary.message) || "").replace(LISTED, (whole, items) =>
     items.split("', '").join(", "),
   );
+/** A number stays beside what it counts: "0 timeouts" is not broken. */
+const whatCounted = (text) => text.replace(/\b(\d+) (?=\w)/g, "$1\u00a0");
 
 const RUN_COLUMNS = [
   {
     id: "last",
     label: "Last run",
-    width: 90,
+    width: 84,
     num: true,
     value: (row) => row.last_run_ago,
     text: (row) => (row.last_run_time ? `${shortly(row.last_run_ago)} ago` : "never"),
@@ -132,7 +139,7 @@ const RUN_COLUMNS = [
   {
     id: "failed",
     label: "Failed",
-    width: 70,
+    width: 62,
     drop: 2,
     num: true,
     value: (row) => row.failed_runs,
@@ -141,14 +148,22 @@ const RUN_COLUMNS = [
   {
     id: "said",
     label: "Last result",
-    width: 200,
+    width: 220,
     drop: 3,
     value: said,
     sig: said,
-    render: (row) => breakableCall(said(row)),
+    render: (row) => breakableCall(whatCounted(said(row))),
     cls: "wrap",
   },
 ];
+
+/** The columns for these threads: a name that is not broken has its room. */
+function columnsFor(threads) {
+  const lengths = threads.map(({ name }) => name.length).filter((one) => one <= LONG_NAME);
+  const need = Math.max(0, ...lengths) * LETTER + PADDING;
+  const sized = ({ id, width }) => ({ width: id === "name" ? Math.max(width, need) : width });
+  return [...IDENTITY_COLUMNS, ...RUN_COLUMNS].map((one) => ({ ...one, ...sized(one) }));
+}
 
 function showPeriodic({ threads = [] }, body) {
   if (!threads.length) {
@@ -164,7 +179,7 @@ function showPeriodic({ threads = [] }, body) {
     fixed: false,
     key: (row) => row.name,
     sort: { id: "state", down: true },
-    columns: [...IDENTITY_COLUMNS, ...RUN_COLUMNS],
+    columns: columnsFor(threads),
   });
   table.update(threads);
   body.append(h("p", { class: "quiet-line" }, text), table.element);
