@@ -6,6 +6,7 @@ On demo nodes, and on nodes that answer as each test says.
 import builtins
 import json
 import os
+import re
 import threading
 import time
 
@@ -268,6 +269,26 @@ def test_what_changed_lately_stands_before_what_is_not_the_default_and_says_from
         "CPU memory",
     ]
     assert "min_retrieve_tokens" in rows[1] and "→ 79 at " in rows[1]
+    # The figures of the groups add up to that of the panel.
+    notes = browser.texts("main .data tr.group .muted")
+    assert notes[0].endswith(" in the last 24 h, not the default")
+    total = re.search(r"(\d+) differ from the default", browser.text("main .panel .tools"))
+    assert int(total.group(1)) == sum(int(note.split(" ")[0]) for note in notes[:2])
+
+
+def test_a_figure_stays_beside_what_it_counts(browser, demo, show):
+    lines = (
+        "return [...document.querySelectorAll('main .panel .tools .gap')]"
+        ".map((one) => one.getClientRects().length)"
+    )
+    for width in (360, 420, 700, 768, 900):
+        browser.resize(width, 800)
+        try:
+            show(demo, "config", "llama70b-b_worker0")
+            wait_text(browser, "within the instance")
+            assert browser.script(lines) == [1, 1, 1], width
+        finally:
+            browser.resize(1280, 800)
 
 
 def test_on_a_telephone_a_difference_in_the_instance_stands_under_the_value(browser, demo, show):
@@ -396,8 +417,14 @@ def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
 
 
 def test_an_environment_value_filters_the_cluster(browser, demo, show):
-    show(demo, "environment", "llama70b-b_worker1")
-    browser.click("a[aria-label='Find nodes with this value of CUDA_VISIBLE_DEVICES']")
+    link = "a[aria-label='Find nodes with this value of CUDA_VISIBLE_DEVICES']"
+    browser.resize(360, 800)
+    try:
+        show(demo, "environment", "llama70b-b_worker1")
+        assert browser.text(link) == "Find nodes with this value"
+    finally:
+        browser.resize(1280, 800)
+    browser.click(link)
     browser.wait_for(
         lambda: (
             [row for row in browser.texts("main tbody tr") if "worker1" in row]

@@ -12,7 +12,7 @@ import {
   working,
 } from "../controls.js";
 import { bounds, parseRoute } from "../address.js";
-import { append, breakable, h, setText } from "../dom.js";
+import { append, breakable, h, replace } from "../dom.js";
 import { byName, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { each, getEvents, getJson, nodePath, store } from "../server.js";
@@ -75,17 +75,19 @@ export function readValue(text, old, fallback) {
 
 const moreText = (count) => (count > 0 ? ` and ${plain(count)} more` : "");
 
-function countText(rows) {
-  const changed = rows.filter((row) => row.changed).length;
-  const verb = changed === 1 ? "differs" : "differ";
-  return `${plural(rows.length, "setting")}: ${plain(changed)} ${verb} from the default`;
-}
+const isSet = (row) => row.changed;
+const differ = (count) => (count === 1 ? "differs" : "differ");
 
-/** How many of these rows are different in other processes of the instance. */
-function differingText(rows) {
-  const count = rows.filter((row) => row.differs).length;
-  const verb = count === 1 ? "differs" : "differ";
-  return `, ${count ? plain(count) : "none"} ${verb} within the instance`;
+/** How many rows there are and are not the default, and what else is known; each stays whole. */
+function countParts(rows, isCompared) {
+  const changed = rows.filter(isSet).length;
+  const odd = rows.filter((row) => row.differs).length;
+  const texts = [
+    `${plural(rows.length, "setting")}:`,
+    `${plain(changed)} ${differ(changed)} from the default${isCompared ? "," : ""}`,
+    isCompared && `${odd ? plain(odd) : "none"} ${differ(odd)} within the instance`,
+  ];
+  return texts.filter(Boolean).map((text) => [h("span", { class: "gap" }, text), " "]);
 }
 
 export function mount(root, ctx) {
@@ -257,14 +259,22 @@ const LATELY = "Changed recently";
 const SET = "Not the default";
 const GROUPS = [LATELY, SET, ...TOPIC_NAMES];
 const groupOf = (row) => (row.event ? LATELY : row.changed ? SET : row.about.topic);
-const GROUP_NOTES = { [LATELY]: "in the last 24 h" };
+
+/** Settings that changed lately are in no other group: how many of them are not the default. */
+function latelyNote(rows) {
+  const count = rows.filter(isSet).length;
+  const some = count < rows.length ? `${plain(count)} of them ` : "";
+  return `in the last 24 h${count ? `, ${some}not the default` : ""}`;
+}
 
 /** Settings that changed lately, those that are not the default, and the others by topic. */
 const BY_TOPIC = {
   of: groupOf,
   rank: ([row]) => GROUPS.indexOf(groupOf(row)),
   head: (rows, name) => {
-    const text = `${plain(rows.length)} ${GROUP_NOTES[name] || ""}`.trim();
+    const text = [plain(rows.length), name === LATELY && latelyNote(rows)]
+      .filter(Boolean)
+      .join(" ");
     return { sig: name + text, parts: [h("b", {}, name), h("span", { class: "muted" }, text)] };
   },
 };
@@ -404,7 +414,7 @@ class Settings {
     this.search = searchBox("Search settings", find, { value: asked });
     if (asked) find(asked);
     const tests = {
-      set: (row) => row.changed,
+      set: isSet,
       lately: (row) => Boolean(row.event),
       odd: (row) => Boolean(row.differs),
     };
@@ -467,7 +477,7 @@ class Settings {
     // The newest change stands first.
     const changedAt = (row) => (row.event ? row.event.time : 0);
     this.rows.sort((a, b) => changedAt(b) - changedAt(a));
-    setText(this.count, countText(this.rows) + (this.siblings ? differingText(this.rows) : ""));
+    replace(this.count, countParts(this.rows, this.siblings));
     append(body, h("div", { class: "tools" }, this.search, this.only, this.count));
     append(body, h("div", { class: "settings" }, this.table.element));
     this.table.update(this.rows);
@@ -496,7 +506,7 @@ class Settings {
     this.siblings = told.length;
     this.unasked = family.length - told.length;
     for (const row of this.rows) row.differs = differenceText(row, told);
-    if (told.length) setText(this.count, countText(this.rows) + differingText(this.rows));
+    if (told.length) replace(this.count, countParts(this.rows, true));
     this.table.update(this.rows);
   }
 }

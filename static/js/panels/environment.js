@@ -42,11 +42,13 @@ const maskedRaw = (data) =>
     2,
   );
 
-function sameValue(row, text) {
+const SAME_VALUE = "Find nodes with this value";
+
+function sameValue(row) {
   if (row.secret) return null;
   const href = `#/?env=${encodeURIComponent(`${row.name}=${row.value}`)}`;
-  const name = `Find nodes with this value of ${row.name}`;
-  return h("a", { class: "small gap", href, "aria-label": name }, text);
+  const name = `${SAME_VALUE} of ${row.name}`;
+  return h("a", { class: "small gap", href, "aria-label": name }, SAME_VALUE);
 }
 
 const columns = (panel) => [
@@ -74,7 +76,7 @@ const columns = (panel) => [
     render: (row, fit) => [
       panel.hides(row) ? maskedMark() : breakable(row.value),
       row.secret ? [" ", panel.revealButton(row)] : null,
-      fit.shows("act") ? null : h("div", {}, sameValue(row, "Nodes with this value")),
+      fit.shows("act") ? null : h("div", {}, sameValue(row)),
     ],
     tip: (row) => (panel.hides(row) ? "" : row.value),
   },
@@ -87,7 +89,7 @@ const columns = (panel) => [
     find: false,
     value: () => 0,
     sig: (row) => String(row.secret),
-    render: (row) => sameValue(row, "Find nodes with this value"),
+    render: (row) => sameValue(row),
   },
 ];
 
