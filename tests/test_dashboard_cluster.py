@@ -1696,6 +1696,18 @@ def test_a_sign_with_a_number_lists_what_it_stands_for_and_leads_to_the_events_o
     browser.wait_for(lambda: browser.text("h1") == "Events")
 
 
+def test_the_row_of_an_instance_has_the_state_of_the_nodes_below_it(show, server, story):
+    # The server lists nodes a moment after instances: one of them may have changed since.
+    for one in story.nodes:
+        if one["key"] in ("llama70b-b_worker1", "llama70b-a_worker2"):
+            one["state"] = "up" if one["state"] == "degraded" else "degraded"
+    browser = show(server)
+    state = "return [...document.querySelectorAll('tr.instance')].map((row) => row.innerText)"
+    rows = {name: row for row in browser.script(state) for name in row.split() if "llama" in name}
+    assert "1 of 6 degraded" in rows["llama70b-b"]
+    assert rows["llama70b-a"].split()[1] == "up"
+
+
 def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)

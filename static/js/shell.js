@@ -39,7 +39,7 @@ import {
   store,
   trusted,
 } from "./server.js";
-import { STATE_ORDER, stateRank } from "./words.js";
+import { stateRank, worstState } from "./words.js";
 
 const part = (selector) => document.querySelector(selector);
 const banner = part(".banner");
@@ -192,15 +192,6 @@ let treeMarks = new Map(); // id of a group, or of a node in it -> its mark
 const idIn = (group, node) => `${group.id}\n${node.key}`;
 
 export const treeIsDrawn = () => drawnTree !== "";
-
-/** The worst state of these nodes. */
-function worstState(nodes) {
-  const start = nodes.length ? "up" : "unknown";
-  return nodes.reduce(
-    (state, node) => (STATE_ORDER[node.state] < STATE_ORDER[state] ? node.state : state),
-    start,
-  );
-}
 
 function groupOf(node) {
   if (node.proxy !== "local_proxy") return [`p:${node.proxy}`, node.proxy, "frontend"];

@@ -14,6 +14,15 @@ export function stateRank(state, nodes) {
   return (STATE_ORDER[state] ?? STATE_ORDER.unknown) + (count ? 1 - count / nodes.length : 0);
 }
 
+/** The worst state of these nodes. */
+export function worstState(nodes) {
+  const start = nodes.length ? "up" : "unknown";
+  return nodes.reduce(
+    (state, node) => (STATE_ORDER[node.state] < STATE_ORDER[state] ? node.state : state),
+    start,
+  );
+}
+
 export const SEVERITIES = {
   critical: { word: "Critical", state: "down", rank: 0 },
   warning: { word: "Warning", state: "degraded", rank: 1 },

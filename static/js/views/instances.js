@@ -26,7 +26,15 @@ import {
 } from "../format.js";
 import { frontendsOf, getJson, store } from "../server.js";
 import { DataTable, TWO_LINES } from "../table.js";
-import { kindName, metricHelp, metricLabel, metricUnit, STATE_ORDER, stateRank } from "../words.js";
+import {
+  kindName,
+  metricHelp,
+  metricLabel,
+  metricUnit,
+  STATE_ORDER,
+  stateRank,
+  worstState,
+} from "../words.js";
 
 const LINE = 32; // px, a row of one line
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
@@ -52,12 +60,10 @@ function joinedByName(instances) {
 function joined(a, b) {
   const [main, other] = a.nodes.length >= b.nodes.length ? [a, b] : [b, a];
   const known = Object.entries(main.metrics).filter(([, value]) => value !== null);
-  const worse = STATE_ORDER[other.state] < STATE_ORDER[main.state] ? other : main;
   return {
     ...main,
     engine: main.engine || other.engine,
     kinds: [...new Set([...main.kinds, ...other.kinds])],
-    state: worse.state,
     nodes: [...main.nodes, ...other.nodes],
     metrics: { ...other.metrics, ...Object.fromEntries(known) },
   };
@@ -72,9 +78,17 @@ function oncePerStatus(make) {
   };
 }
 
+/** An instance whose state is that of its nodes as the status lists them, a moment later. */
+function withState(instance) {
+  const nodes = instance.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
+  return nodes.length ? { ...instance, state: worstState(nodes) } : instance;
+}
+
 /** The instances of a status by name, each with all its nodes, wherever they are. */
 export const instancesOf = oncePerStatus((status) =>
-  joinedByName(status.instances).sort((a, b) => byName(a.name, b.name)),
+  joinedByName(status.instances)
+    .map(withState)
+    .sort((a, b) => byName(a.name, b.name)),
 );
 
 /** Those that are far from the others of their model: name -> see `outliersOf`. */
