@@ -1708,6 +1708,35 @@ def test_the_row_of_an_instance_has_the_state_of_the_nodes_below_it(show, server
     assert rows["llama70b-a"].split()[1] == "up"
 
 
+def test_the_page_of_a_node_that_loads_slowly_says_so_and_claims_nothing(show, server, story):
+    worker = next(one for one in story.nodes if one["key"] == "llama70b-a_worker2")
+    worker["metrics"]["local_storage_bytes"] = 5e9
+    browser = show(server)
+    browser.devtools("Network.enable")
+    line = {"offline": False, "downloadThroughput": -1, "uploadThroughput": -1}
+    try:
+        browser.devtools("Network.emulateNetworkConditions", latency=1500, **line)
+        browser.script("location.hash = '#/node/llama70b-a_worker2'")
+        browser.wait_for(lambda: browser.text("main .loading") == "Loading …")
+        browser.wait_for(lambda: browser.has(".meters .meter-row:nth-child(2)"))
+        assert browser.text(".meters .meter-row:nth-child(2) small") == "Loading …"
+        browser.wait_for(lambda: "Loading …" in browser.text(".node-charts"))
+    finally:
+        browser.devtools("Network.emulateNetworkConditions", latency=0, **line)
+    # This server does not answer for its nodes.
+    disk = ".meters .meter-row:nth-child(2) small"
+    browser.wait_for(lambda: browser.text(disk) == "limit not loaded")
+
+
+def test_a_figure_that_a_list_of_nodes_lacks_is_not_told_as_missing(show, server, story):
+    worker = next(one for one in story.nodes if one["key"] == "llama70b-a_worker2")
+    del worker["polled"]  # as in a list
+    story.figures["retrieve_p50"] = story.figures["store_p99"] = lambda ago: 0.25
+    browser = show(server, "/#/node/llama70b-a_worker2", ".node-charts .chart path.line")
+    latency = browser.texts(".node-charts .chart:has(path.line) .legends li")
+    assert [one for one in latency if "p50" in one] == ["Retrieve p50250\xa0ms"], latency
+
+
 def test_all_charts_show_the_same_time_and_name_the_marks(show, server):
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)

@@ -1737,6 +1737,19 @@ def test_the_plots_of_a_card_begin_at_one_place_however_wide_their_labels_are(ru
     assert wide > narrow and left == other == wide + 8
 
 
+def test_after_a_start_no_limit_is_said_to_be_missing(run):
+    body = (
+        "const tiles = new Tiles(() => {}); const [totals] = given;"
+        "const series = new Map([['local_cache_bytes', {times: [0, 60], values: [4, 5]}]]);"
+        "const history = Object.assign(new FigureHistory(), {series, end: 60, interval: 60});"
+        "history.totals = () => ({local_cache_bytes: 5, ...totals});"
+        "tiles.update({nodes: [], instances: [], totals}, history, []);"
+        "return tiles.element.querySelector('.more').textContent"
+    )
+    assert run("views/figures.js", body, {}) == "", "nothing was polled yet"
+    assert run("views/figures.js", body, {"local_cache_bytes": 5}) == "limit not reported"
+
+
 def test_no_data_since_stands_after_the_end_of_the_line_or_nowhere(run):
     body = (
         "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar'});"

@@ -277,6 +277,9 @@ const NOTE_NAMES = [
 /** Whether nothing is known of a node's present: it is down, or its frontend is. */
 export const isAway = ({ state }) => state === "down" || state === "unknown";
 
+/** Whether all figures of a node are known, not only those that lists show. */
+const isWhole = (node) => "polled" in node;
+
 const tilesOf = (kind) => TILES[kind] || TILES.other;
 const chartsOf = (kind) => CHARTS[kind] || CHARTS.other;
 
@@ -488,7 +491,7 @@ export class NodeFigures {
     this.marks = [];
     this.row = new TileRow((name) => this.#reveal(name));
     this.tiles = this.row.element;
-    this.place = h("div", { class: "node-charts asking" });
+    this.place = h("div", { class: "node-charts asking" }, instead("Loading …"));
     this.chartIds = "";
     this.card = null;
     this.told = { values: {}, time: 0 };
@@ -497,7 +500,13 @@ export class NodeFigures {
   /** The figures to show: of now, of the end of a fixed range, or the last before it went down. */
   metrics(node) {
     const isPast = !timeRange().live || isAway(node);
-    return figuresOf(node.metrics || {}, isPast, this.told.values);
+    return figuresOf(this.#reported(node), isPast, this.told.values);
+  }
+
+  /** What a node reports now: a list has few of its figures, those of its history stand for them. */
+  #reported(node) {
+    const { values } = this.told;
+    return isWhole(node) ? node.metrics || {} : { ...values, ...node.metrics };
   }
 
   async update(node, status) {
@@ -508,12 +517,11 @@ export class NodeFigures {
         node.kind,
       );
     const { history } = this;
-    const metrics = { ...node.metrics, latency: node.latency };
     // Later, tiles wait for the charts: both tell the figures of one moment.
     if (!history.end) this.#drawTiles(node);
     try {
       const isNew = await history.load(status);
-      if (isNew) this.#show(node, status, metrics);
+      if (isNew) this.#show(node, status);
       else this.#drawTiles(node);
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -525,9 +533,9 @@ export class NodeFigures {
     this.changed();
   }
 
-  #show(node, status, metrics) {
+  #show(node, status) {
     this.told = this.history.last();
-    this.history.metrics = metrics;
+    this.history.metrics = { ...this.#reported(node), latency: node.latency };
     this.#drawTiles(node);
     this.#drawCharts(node, status);
     this.place.classList.remove("asking");

@@ -61,6 +61,7 @@ class MoreFacts {
     this.ctx = ctx;
     this.started = null;
     this.disk = null;
+    this.diskNote = "Loading …"; // what stands in place of the limit of the disk cache
   }
 
   async #ask(path, pattern) {
@@ -68,7 +69,7 @@ class MoreFacts {
       const found = pattern.exec(await this.ctx.text(path));
       return found ? Number(found[1]) || null : null;
     } catch (error) {
-      return null; // this fact is left out
+      return undefined; // this fact is left out
     }
   }
 
@@ -76,22 +77,23 @@ class MoreFacts {
     const { kind } = this.ctx.node();
     if (HAS_PROCESS_START.includes(kind))
       this.started = await this.#ask("/metrics", /^process_start_time_seconds (\S+)/m);
-    if (kind !== "worker") return;
     const path = "/conf?names=max_local_disk_size";
-    const gigabytes = await this.#ask(path, /"max_local_disk_size":\s*([\d.eE+-]+)/);
+    const isAsked = kind === "worker";
+    const gigabytes = isAsked && (await this.#ask(path, /"max_local_disk_size":\s*([\d.eE+-]+)/));
     this.disk = gigabytes && gigabytes * 2 ** 30;
+    this.diskNote = gigabytes === undefined ? "limit not loaded" : "limit not reported";
   }
 }
 
 /** Use of the caches of a node, as bars: [label, used, limit, note]. */
 function cacheRows(node, metrics, more) {
-  const unlimited = isAway(node) ? "last value reported" : "limit not reported";
-  const note = (limit) => (limit ? "" : unlimited);
+  const note = (limit, none = "limit not reported") =>
+    limit ? "" : isAway(node) ? "last value reported" : none;
   const { local_cache_limit_bytes: memory } = metrics;
   return [
     ["L1 memory", metrics.local_cache_bytes, memory, note(memory)],
-    ["Local disk", metrics.local_storage_bytes, more.disk, note(more.disk)],
-    ["Remote", metrics.remote_cache_bytes, null, unlimited],
+    ["Local disk", metrics.local_storage_bytes, more.disk, note(more.disk, more.diskNote)],
+    ["Remote", metrics.remote_cache_bytes, null, note(null)],
   ].filter(([, used, limit]) => used > 0 || (used === 0 && limit));
 }
 

@@ -83,7 +83,7 @@ const TILES = [
     chart: "layers",
     note: (t, counts) => enginesNote(counts),
   },
-  { id: "local_cache_bytes", chart: "sources", note: (t) => usage(t) },
+  { id: "local_cache_bytes", chart: "sources", note: usage },
   {
     id: "evictions_per_second",
     chart: "losses",
@@ -131,9 +131,10 @@ export function servedNote(figures) {
 }
 
 /**
- * What the notes of tiles count: {engines, timed, slowest(figure, traffic)}. Other frontends report
- * quantiles but no histograms: a median of the cluster does not cover their nodes (`timed` engines
- * it does), a p99 is that of the slowest instance.
+ * What the notes of tiles count: {engines, timed, slowest(figure, traffic)}, and whether a node
+ * reports the use of its cache now. Other frontends report quantiles but no histograms: a median of
+ * the cluster does not cover their nodes (`timed` engines it does), a p99 is that of the slowest
+ * instance.
  */
 function countsOf(status) {
   const isEngine = (node) => node.kind === "engine";
@@ -142,6 +143,7 @@ function countsOf(status) {
     engines: engines.length,
     timed: engines.filter((node) => node.proxy === "local_proxy").length,
     slowest: (figure, traffic) => slowestNote(status.instances, figure, traffic),
+    isUseReported: isNumber((status.totals || {}).local_cache_bytes),
   };
 }
 
@@ -160,9 +162,10 @@ function slowestNote(instances, figure, traffic) {
 
 const TILE_ROWS = [8, 4]; // tiles are shown in full rows, as far as there are figures
 
-function usage(totals) {
+/** Of what limit the cache is used; after a start nothing is said of nodes that were not asked. */
+function usage(totals, { isUseReported }) {
   const { local_cache_bytes: used, local_cache_limit_bytes: limit } = totals;
-  if (!limit) return isNumber(used) ? "limit not reported" : "";
+  if (!limit) return isUseReported && isNumber(used) ? "limit not reported" : "";
   return `of ${format(limit, "bytes")} · ${Math.round((100 * used) / limit)}%`;
 }
 

@@ -349,6 +349,7 @@ class NodePage {
       replace(this.place, empty(`There is no panel “${name}”.`, home));
       return;
     }
+    if (!this.place.firstChild) replace(this.place, h("p", { class: "loading" }, "Loading …"));
     try {
       const module = await load(name);
       if (this.now !== mine) return;
