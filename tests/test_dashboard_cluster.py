@@ -2213,6 +2213,79 @@ def test_the_debug_bundle_is_a_button_that_needs_trust(show, server, story):
     browser.console()  # the story has no bundle
 
 
+# Those that begin or end a line, of the dots that are seen.
+EDGE_DOTS = r"""
+const rect = (node, i) => {
+  const range = document.createRange();
+  range.setStart(node, i);
+  range.setEnd(node, i + 1);
+  return range.getBoundingClientRect();
+};
+return [...document.querySelectorAll(arguments[0])].flatMap((box) => {
+  const walker = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode())
+    for (let i = 0; i < walker.currentNode.data.length; i += 1)
+      if (/\S/.test(walker.currentNode.data[i])) found.push([walker.currentNode, i]);
+  const { left } = box.getBoundingClientRect();
+  const isDot = ([node, i]) => node.data[i] === "·" && rect(node, i).right > left;
+  const isEdge = (one, k) => {
+    const dot = rect(...one);
+    const [before, after] = [found[k - 1], found[k + 1]].map((other) => rect(...other));
+    return before.bottom < dot.top + 3 || after.top > dot.bottom - 3;
+  };
+  return found.some((one, k) => isDot(one) && isEdge(one, k)) ? [box.innerText] : [];
+});
+"""
+
+
+def test_no_line_of_a_tile_begins_or_ends_with_a_dot(show, server):
+    browser = show(server)
+    browser.wait_for(lambda: browser.count(".tile .more .dots") > 1)
+    browser.resize(360, 800)
+    browser.script(
+        "const { dotted } = await import('/static/js/dom.js');"
+        "const tile = document.querySelector('.tile').cloneNode(true);"
+        "const note = tile.querySelector('.more');"
+        "note.replaceChildren(dotted(['p99 2.48\u00a0s', '165 engines', 'of 1.40M looked up']));"
+        "const boxes = Array.from({ length: 16 }, (_, i) => {"
+        "  const box = tile.cloneNode(true);"
+        "  box.style.width = `${90 + 15 * i}px`;"
+        "  return box;"
+        "});"
+        "document.querySelector('main').replaceChildren(...boxes);"
+    )
+    assert browser.count(".tile") == 16
+    assert browser.script(EDGE_DOTS, ".tile .more") == []
+    cut = (
+        "return [...document.querySelectorAll('.tile .more, .tile .more *')]"
+        ".filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth)"
+        ".map((one) => one.className)"
+    )
+    assert browser.script(cut) == []
+
+
+def test_the_link_that_undoes_a_change_is_on_the_line_of_the_last_word(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, "evictions", "hit_rate", "restarts")
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".incident-head a.undo"))
+    alone = (
+        "const [head] = document.querySelectorAll('.incident-head');"
+        "const undo = head.querySelector('a.undo');"
+        "const range = document.createRange();"
+        "range.setStart(head, 0); range.setEndBefore(undo);"
+        "const widths = Array.from({ length: 100 }, (_, i) => 200 + 5 * i);"
+        "return widths.filter((width) => {"
+        "  head.style.width = `${width}px`;"
+        "  const lowest = Math.max(...[...range.getClientRects()].map((one) => one.bottom));"
+        "  const { top, bottom } = undo.getBoundingClientRect();"
+        "  return (top + bottom) / 2 > lowest;"
+        "})"
+    )
+    assert browser.script(alone) == []
+
+
 def test_that_it_is_a_demo_is_said_on_the_page(show, server, story):
     browser = show(server)
     assert not browser.has(".demo-note")
@@ -2236,6 +2309,14 @@ def test_nothing_in_the_top_bar_is_cut_or_pushed_out(show, server, story):
         assert browser.script(cut) == [], width
         assert browser.script("return document.documentElement.scrollWidth") == width
         assert browser.text(".demo-note") in ("Demo", "Demo: simulated nodes")
+    words = (
+        "const [face] = document.querySelectorAll('.find span');"
+        "return [face.scrollHeight > face.clientHeight, face.innerText]"
+    )
+    for width in (1440, 1100, 944, 902, 768, 720, 620, 360):
+        browser.resize(width, 800)
+        is_cut, said = browser.script(words)
+        assert not is_cut and said in ("Search or jump to …", "Search …"), width
 
 
 TILES = (

@@ -84,6 +84,17 @@ export const whole = (text) =>
     .split(/(\s+)/)
     .map((word) => (/\w[-/]\w/.test(word) ? span(breakable(word)) : word));
 
+/** Texts with a dot between them, none of which begins or ends a line. */
+export const dotted = (texts) =>
+  h(
+    "span",
+    { class: "dots" },
+    texts.map((text, i) => [
+      i ? h("wbr") : null,
+      h("span", { class: "gap" }, h("i", {}, i ? " · " : null), text),
+    ]),
+  );
+
 /** An SVG element. */
 export function svg(tag, props, ...children) {
   const element = document.createElementNS(SVG_NS, tag);

@@ -5,7 +5,7 @@ import { axisSpan, historyQuery } from "../address.js";
 import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
 import { button, searchBox } from "../controls.js";
-import { append, breakable, breakableCall, h, replace, setText } from "../dom.js";
+import { append, breakable, breakableCall, dotted, h, replace, setText } from "../dom.js";
 import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { ApiError, getJson, getText, store, subscribe } from "../server.js";
@@ -570,10 +570,10 @@ const nameColumn = (panel) => ({
 
 /** The count of a histogram, and below it a line with its quantiles; none of them is broken. */
 function spreadParts({ shown }) {
-  const [count, ...quantiles] = shown.split(" · ").map((text) => h("span", { class: "gap" }, text));
+  const [first, ...quantiles] = shown.split(" · ");
+  const count = h("span", { class: "gap" }, first);
   if (!quantiles.length) return count;
-  const line = quantiles.flatMap((one, i) => (i ? [" · ", one] : [one]));
-  return [count, " ", h("span", { class: "cell-more" }, line)];
+  return [count, " ", h("span", { class: "cell-more" }, dotted(quantiles))];
 }
 
 /** The labels whose columns have no room. */

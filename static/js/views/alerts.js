@@ -608,10 +608,11 @@ function incidentItem({ change, lines }, now, opened) {
   const where = nodes.length > 1 ? plural(nodes.length, "node") : nodes[0];
   const title = `After ${setting} ${before} → ${after} on ${where} at ${when(time, now)}`;
   const undo = undoLink(change);
-  const who = by ? h("span", { class: "muted" }, by) : null;
+  const who = by && [" ", h("span", { class: "muted" }, by)];
   const isOver = Boolean(undo && !undo.href);
   const items = lines.map((line) => alertItem(line, now, opened, change));
-  return section(title, [who, undo], items, isOver);
+  // The link is on the line of the last word.
+  return section(title, [who, undo && ["\u00a0", undo]], items, isOver);
 }
 
 /** Blocks of lines as items, of at most so many lines; those after an incident have a heading. */

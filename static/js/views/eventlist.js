@@ -674,7 +674,7 @@ function rowText(event, brief) {
   const undo = changesOf(event)
     .map(undoLink)
     .filter(Boolean)
-    .map((link) => [" ", link]);
+    .map((link) => ["\u00a0", link]); // on the line of the last word
   const keys = [...new Set((event.alike || []).map(({ node }) => node).filter(Boolean))];
   const counted = keys.length > 1 && COUNTED.exec(text);
   if (!counted) return [[linked(text), undo], null];

@@ -13,7 +13,7 @@ import {
   slots,
 } from "../chartmath.js";
 import { menuButton, unknownText } from "../controls.js";
-import { h, icon, replace, setText } from "../dom.js";
+import { dotted, h, icon, replace, setText } from "../dom.js";
 import {
   clock,
   duration,
@@ -200,6 +200,7 @@ export class Tile {
     this.more = h("div", { class: "more" });
     this.graph = h("span", { class: "tile-spark" });
     this.signature = "";
+    this.noted = "";
     const open = (event) => {
       event.preventDefault();
       reveal(chart);
@@ -229,13 +230,19 @@ export class Tile {
     setText(this.number, number);
     setText(this.unit, unit);
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
-    setText(this.more, this.note(totals, counts));
+    this.#drawNote(this.note(totals, counts));
     this.value = value;
     this.#drawMovement(values || [], otherNodes);
     const signature = (values || []).join();
     if (signature === this.signature) return;
     this.signature = signature;
     replace(this.graph, sparkline(values, { unit: this.unitName }));
+  }
+
+  #drawNote(note) {
+    if (note === this.noted) return;
+    this.noted = note;
+    replace(this.more, note && dotted(note.split(" · ")));
   }
 
   /** How the figure that is shown moved against the past. */
