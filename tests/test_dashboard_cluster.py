@@ -2368,6 +2368,98 @@ def test_no_text_of_a_tile_is_cut_on_a_wide_screen(show, server, width):
     assert browser.script(cut) == []
 
 
+@pytest.mark.parametrize("width", [360, 1440])
+def test_the_rows_of_a_long_list_are_as_high_as_it_counts(show, fleet, width):
+    browser = show(fleet)
+    browser.resize(width, 900)
+    browser.goto("about:blank")
+    show(fleet, "/#/?kind=worker")
+    browser.wait_for(lambda: browser.has(".table-wrap.virtual .two-lines"))
+    heights = (
+        "const rows = [...document.querySelectorAll('.virtual tbody:not(.spacer) tr')];"
+        "const box = (one) => one.getBoundingClientRect();"
+        "const sizes = rows.map((one) => [one.className, box(one).height]);"
+        "const told = rows.filter((one) => one.querySelector('.reason, .tag'));"
+        "return [sizes.filter(([name, height]) =>"
+        " Math.abs(height - (/two-lines/.test(name) ? 44 : 32)) > 0.1), told.length > 0]"
+    )
+    browser.wait_for(lambda: browser.script(heights)[1])
+    assert browser.script(heights)[0] == []
+
+
+def test_the_names_of_a_long_list_have_one_size_on_a_telephone(show, fleet):
+    browser = show(fleet)
+    browser.resize(360, 900)
+    browser.goto("about:blank")
+    show(fleet, "/#/nodes")
+    browser.wait_for(lambda: browser.has(".table-wrap.virtual tbody th"))
+    sizes = (
+        "return [...new Set([...document.querySelectorAll('.virtual tbody th a')].map((one) =>"
+        " getComputedStyle(one.querySelector('.fitted') || one).fontSize))]"
+    )
+    assert len(browser.script(sizes)) == 1
+
+
+@pytest.mark.parametrize("width", [768, 1440])
+def test_the_tools_of_the_table_leave_no_hole_in_a_line(show, server, story, width):
+    """A line of them that is followed by another is full."""
+    for one in story.nodes:
+        one["model"] = "meta-llama/Llama-3.3-70B-Instruct-FP8-dynamic-%s" % one["kind"][:1]
+    story.nodes[1].update(state="down", error="connection refused")
+    browser = show(server)
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.count(".instance-tools .chip") == 3)
+    browser.wait_for(lambda: browser.has(".instance-tools .models"))
+    lines = (
+        "const box = (one) => one.getBoundingClientRect();"
+        "const tools = document.querySelector('.instance-tools');"
+        "const shown = [...tools.children].filter((one) => box(one).width);"
+        "const lines = [...Map.groupBy(shown, (one) => Math.round((box(one).top +"
+        " box(one).bottom) / 8)).values()];"
+        "return [lines.length, lines.slice(0, -1).map((line) =>"
+        " box(tools).right - box(line[line.length - 1]).right)]"
+    )
+    found = browser.wait_for(lambda: browser.script(lines))
+    assert found[0] == (1 if width == 1440 else 2)
+    assert all(room < 12 for room in found[1]), found
+
+
+def test_the_filters_of_events_begin_beside_their_search(show, server):
+    browser = show(server, "/#/events", ".events.long time")
+    browser.resize(768, 900)
+    top = browser.box("main .tools .search")[1]
+    assert browser.box("main .tools .chip")[1] < top + 10
+
+
+def test_the_button_of_the_list_of_nodes_stands_beside_its_title(show, server, story):
+    browser = show(server, "/#/nodes")
+    browser.resize(768, 900)
+    address = "/?from=%d&to=%d#/nodes" % (story.now - 900, story.now - 300)
+    show(server, address)
+    browser.wait_for(lambda: browser.has(".page-head .is-now"))
+    browser.script(
+        "document.querySelector('.page-head p').textContent ="
+        " 'Changes last until the frontend stops: it was started without --config.'"
+    )
+    button, title = browser.box(".page-head > button"), browser.box("h1")
+    assert button[1] < title[1] + title[3]
+
+
+def test_a_row_with_a_tag_has_what_stands_beside_its_name(show, fleet):
+    browser = show(fleet)
+    browser.resize(1440, 900)
+    browser.wait_for(lambda: browser.count("main .data tbody .tag") > 4)
+    lacking = (
+        "return [...document.querySelectorAll('main .data .instance:not(.single) > th')]"
+        ".filter((one) => !one.querySelector('.beside')).map((one) => one.textContent)"
+    )
+    assert browser.script(lacking) == []
+    # The box of a row stands at the height of its name.
+    box = browser.box("main .data tr.two-lines .pick input")
+    mark = browser.box("main .data tr.two-lines .state")
+    assert abs(box[1] + box[3] / 2 - mark[1] - mark[3] / 2) < 2
+
+
 def test_what_stands_beside_a_name_is_readable_or_left_out(show, fleet):
     browser = show(fleet)
     browser.resize(768, 900)

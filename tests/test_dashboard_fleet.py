@@ -1118,10 +1118,10 @@ def test_a_tab_that_was_left_follows_the_token_when_it_is_shown_again(page, lock
     browser.script("document.querySelector(arguments[0]).click()", box)
     poll = "await (await import('/static/js/server.js')).poll()"
     browser.script(poll)
-    browser.click("main .tabs [data-label=Rollout]")
+    browser.click("main .tabs [href$='tab=rollout']")
     browser.wait_for(lambda: browser.has("select[name=first]"))
     browser.script(poll)
-    browser.click("main .tabs [data-label=Actions]")
+    browser.click("main .tabs [href='#/many']")
     browser.click("main .lock-note button")
     browser.type("dialog [name=token]", TOKEN)
     browser.press("Enter")

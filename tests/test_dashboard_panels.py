@@ -1272,6 +1272,28 @@ def test_names_of_a_node_break_at_slashes_alone(browser, demo, show, width):
     browser.resize(1440, 900)
 
 
+@pytest.mark.parametrize("width", [360, 1440])
+def test_the_head_of_a_node_has_even_tabs_and_its_state_beside_its_alerts(
+    browser, demo, show, width
+):
+    gaps = (
+        "const range = document.createRange();"
+        "const words = [...document.querySelectorAll('main .tabs a')].map((one) => {"
+        "  range.selectNodeContents(one.firstChild); return range.getBoundingClientRect() });"
+        "return words.slice(1).map((one, i) => one.left - words[i].right)"
+    )
+    browser.resize(width, 900)
+    try:
+        show(demo, "meta", "llama70b-a_worker2")
+        found = browser.wait_for(lambda: browser.script(gaps))
+        assert max(found) - min(found) < 1.5, found
+        browser.wait_for(lambda: "alert" in browser.text(".page-head"))
+        state, alerts = (browser.box(".page-head > span:nth-of-type(%d)" % n) for n in (1, 2))
+        assert state[1] == alerts[1]
+    finally:
+        browser.resize(1280, 800)
+
+
 @pytest.mark.parametrize("width, columns", [(1440, 2), (768, 2), (360, 1)])
 def test_facts_about_a_node_are_lines_without_holes(browser, demo, show, width, columns):
     """Each name has its value beside it, and each line begins where the one above it ends."""

@@ -1005,6 +1005,14 @@ export class EventCard {
       count += more;
       this.#list(rows, count);
     }
+    if (isBeside && count < rows.length) this.#tryOneMore(rows, count);
+  }
+
+  /** The next row may be a short one that fits, too. */
+  #tryOneMore(rows, count) {
+    const { offsetHeight } = this.element;
+    this.#list(rows, count + 1);
+    if (this.element.offsetHeight > offsetHeight) this.#list(rows, count);
   }
 
   #list(rows, count) {

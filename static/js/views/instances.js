@@ -442,8 +442,8 @@ export class InstanceTable {
   }
 
   #isTall(row) {
-    if (this.table.fit.tight) return false; // there is no second line
     if (farFrom(row)) return true; // the tag may need a line of its own
+    if (this.table.fit.tight) return Boolean(row.node && row.node.error);
     return [...SPREAD, "lookup_hit_rate"].some(
       (name) => this.table.fit.shows(name) && (spreadFor(row, name) || oddness(row, name)),
     );
@@ -500,8 +500,8 @@ export class InstanceTable {
     const far = farFrom(row);
     const tag = far ? outlierTag(...far) : null;
     const rank = row.kind === "worker" && isRank(row) ? rankOf(row.node) : "";
-    // A tag takes the room of what stands beside a name, except that of a rank.
-    const beside = tag && !rank ? null : besideSpans(row);
+    // Beside a tag the first of what stands beside a name is enough.
+    const beside = tag ? besideSpans(row).slice(0, 1) : besideSpans(row);
     const name = tag ? "row-name far" : "row-name";
     if (!row.node) {
       const open = this.table.isOpen(row);
@@ -517,7 +517,7 @@ export class InstanceTable {
         h("span", { class: "fold-mark", "aria-hidden": "true" }),
         fitted(row.name),
       );
-      return h("div", { class: name }, fold, tag || beside);
+      return h("div", { class: name }, fold, beside, tag);
     }
     const { node } = row;
     const link = h("a", { href: nodeLink(node), title: node.key }, fitted(shortName(row)));

@@ -54,7 +54,6 @@ class FleetPage {
           {
             href: name === "actions" ? "#/many" : `#/many?tab=${name}`,
             "aria-current": name === tab ? "page" : null,
-            dataset: { label },
           },
           label,
         ),

@@ -96,7 +96,7 @@ class Tabs {
     replace(
       this.element,
       names.map((name) => {
-        const props = { href: nodeLink(node, name), dataset: { label: PANELS[name] } };
+        const props = { href: nodeLink(node, name) };
         if (!has(name)) props.class = "absent";
         if (name === current) props["aria-current"] = "page";
         return h("a", props, PANELS[name]);

@@ -419,7 +419,7 @@ class NodesPage {
     this.offered = [csv, this.narrowing]; // while there are nodes
     replace(
       root,
-      h("div", { class: "page-head" }, heading, this.where, h("span", { class: "spring" }), csv),
+      h("div", { class: "page-head" }, heading, this.where, csv),
       lockNote(signal),
       h("div", { class: "tools" }, tools),
       this.narrowing,
