@@ -3241,13 +3241,43 @@ def test_rows_are_grouped_by_the_version_of_lmcache_not_of_the_engine(show, serv
     assert sorted(heads[:3]) == ["0.5.5, 0.5.6", "0.5.6", "No LMCache version reported"]
 
 
-@pytest.mark.parametrize("place", ["nodes", "many"])
-def test_pages_that_show_the_present_say_so_in_a_fixed_range(show, server, story, place):
+@pytest.mark.parametrize(
+    "place,said",
+    [("nodes", "Current state"), ("many", "Current state"), ("compare", "Current values")],
+)
+def test_pages_that_show_the_present_say_so_in_a_fixed_range(show, server, story, place, said):
     span = "/?from=%d&to=%d" % (story.now - 900, story.now - 10)
-    browser = show(server, span + "#/" + place, "main .data tbody th")
-    browser.wait_for(lambda: browser.text("main .page-head .is-now") == "Current values")
+    browser = show(server, span + "#/" + place, "main .is-now")
+    browser.wait_for(lambda: browser.texts("main .is-now") == [said])
     click_text(browser, "Go live", "header")
-    browser.wait_for(lambda: browser.property("main .page-head .is-now", "hidden"))
+    browser.wait_for(lambda: browser.property("main .is-now", "hidden"))
+
+
+def test_an_action_asks_for_no_nodes_while_the_frontend_is_away(show, server):
+    browser = show(server, "/#/many", "main .data tbody th")
+    assert "Select nodes in the table above." in browser.text("main")
+    browser.offline(True)
+    try:
+        browser.wait_for(lambda: poll(browser) or browser.has(".banner"))
+        browser.wait_for(lambda: "The frontend does not respond." in browser.text("main"))
+        assert "Select nodes in the table above." not in browser.text("main")
+    finally:
+        browser.offline(False)
+
+
+def test_events_that_are_not_loaded_are_not_copied(show, server):
+    browser = show(server)
+    browser.script("return import('/static/js/views/events.js')")
+    browser.script(
+        "const real = window.fetch;"
+        "window.fetch = (url, ...more) =>"
+        " /api.events/.test(url) ? Promise.reject(new TypeError('away')) : real(url, ...more)"
+    )
+    browser.script("location.hash = '#/events'")
+    browser.wait_for(lambda: "Not loaded" in browser.text("main .panel-line"))
+    assert browser.property("main .page-head button", "disabled")
+    browser.reload()
+    browser.wait_for(lambda: not browser.property("main .page-head button", "disabled"))
 
 
 def test_on_a_telephone_the_form_of_a_node_cuts_no_example(show, server):

@@ -552,7 +552,10 @@ class BulkActions {
     setText(this.go, nodes.length ? `Apply to ${plural(nodes.length, "node")}` : "Apply");
     this.requests.hidden = !ready || !nodes.length;
     setText(this.preview, ready ? this.#previewText(nodes) : "");
-    const advice = ready ? "Select nodes in the table above." : "Fill in the fields above.";
+    const select = store.error
+      ? "The frontend does not respond."
+      : "Select nodes in the table above.";
+    const advice = ready ? select : "Fill in the fields above.";
     const said = this.requests.hidden ? advice : this.#sentence(nodes);
     if (this.advice.textContent !== said) replace(this.advice, whole(said));
     setText(this.count, this.chosen.size ? `${plain(this.chosen.size)} selected` : "");

@@ -7,6 +7,7 @@ import { each, getJson, nodePath, store } from "../server.js";
 import { READABLE } from "../words.js";
 import { show } from "../panels/config.js";
 import { flatten } from "../panels/util.js";
+import { presentNote } from "./present.js";
 
 export { flatten };
 
@@ -91,6 +92,7 @@ export class SettingsCard {
         "header",
         { class: "panel-head" },
         h("h2", {}, "Settings that differ"),
+        presentNote(signal, "Current values"),
         this.about,
         h(
           "div",

@@ -54,6 +54,8 @@ class EventsView {
       this.note,
       this.older,
     );
+    this.copyAll = button("Copy as Markdown", () => this.#copy(), { kind: "bare", image: "copy" });
+    this.copyAll.disabled = true; // until there are events
     this.#build();
     onRange(() => this.#load(), signal);
   }
@@ -67,7 +69,7 @@ class EventsView {
         h("h1", {}, "Events"),
         this.span,
         h("span", { class: "spring" }),
-        button("Copy as Markdown", () => this.#copy(), { kind: "bare", image: "copy" }),
+        this.copyAll,
       ),
       h("div", { class: "tools" }, this.search, this.chips, this.only),
       this.body,
@@ -157,6 +159,7 @@ class EventsView {
     setText(this.span, `${spanText(start, end)} · ${plural(rows.length, "event")}`);
     replace(this.list, eventItems(rows, now));
     this.older.hidden = this.next === null || this.next === undefined;
+    this.copyAll.disabled = !rows.length;
     setText(this.note, rows.length ? this.#leftOut(rows) : this.#nothing());
   }
 

@@ -3,9 +3,9 @@
 import { onRange, timeRange } from "../address.js";
 import { h } from "../dom.js";
 
-/** A note that is there while a fixed time range is chosen. */
-export function presentNote(signal) {
-  const note = h("span", { class: "is-now" }, "Current values");
+/** A note that is there while a fixed time range is chosen: it says what is of the present. */
+export function presentNote(signal, what = "Current state") {
+  const note = h("span", { class: "is-now" }, what);
   const draw = () => {
     note.hidden = timeRange().live;
   };
