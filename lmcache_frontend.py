@@ -4886,6 +4886,7 @@ class NodeState:
         self.noted_state = ("unknown", now, False)
         self.noted_restarts = 0
         self.instance_id: str | None = None
+        self.earlier_instance: str | None = None  # of an earlier run, since which it is down
         self.group = node.key  # what nodes that count the same tokens have in common
         self.forget()
 
@@ -5488,7 +5489,7 @@ def model_names(state: NodeState) -> set[str]:
 def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
     """Group nodes by the serving engine that they belong to, and tell each node its instance."""
     groups: Dict[str, List[NodeState]] = {}
-    ungrouped = []
+    ungrouped, silent = [], []
     for state in states:
         state.instance_id, state.group = None, state.node.key
         place = instance_place(state)
@@ -5496,8 +5497,13 @@ def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
             groups.setdefault(place, []).append(state)
         elif state.kind in ("worker", "scheduler", "engine"):
             ungrouped.append(state)
+        elif state.kind == "unknown" and state.state == "down":
+            silent.append(state)
     for state, place in list(zip(ungrouped, adjacent_instances(groups, ungrouped))):
         groups.setdefault(place or f"{state.kind}:{state.node.key}", []).append(state)
+    for state in silent:
+        if state.earlier_instance in groups:  # with others that respond
+            groups[state.earlier_instance].append(state)
     instances = []
     for place, members in sorted(groups.items()):
         members.sort(key=lambda state: state.node.key)
@@ -5693,6 +5699,7 @@ class NodeEvents:
         where = (key, state.instance_id)
         text = f"{key} is {name}: {', then '.join(reasons)}"
         event = self._events.open(f"{name}:{key}", *about, text, *where, since, reasons=reasons)
+        state.earlier_instance = state.instance_id or event.instance
         if not state.is_since_known and event.count == 1 and event.time < since - BACKDATED:
             # It goes on since the earlier run, which saw it begin.
             clock = self._events.clock

@@ -175,6 +175,27 @@ def test_a_state_is_as_old_after_a_restart_as_it_was_before_it(seconds, is_kept)
     assert (alert["since"] == since) is is_kept
 
 
+def test_a_node_that_is_down_over_a_restart_stays_in_its_instance_while_others_are_there():
+    def answers(rank, engine="e1"):
+        return {"/metrics": page(), "/meta": {"engine_id": engine, "worker_id": rank}}
+
+    cluster = Cluster({"w0": answers(0), "w1": answers(1)})
+    (instance,) = cluster.round()["instances"]
+    cluster.answers.pop("w1")
+    cluster.round(times=3)
+    again = restarted(cluster, 60)
+    (found,) = again.round()["instances"]
+    assert (found["id"], found["nodes"]) == (instance["id"], ["w0", "w1"])
+    assert again.node("w1")["instance_id"] == instance["id"]
+    again.answers["w0"] = answers(0, "e2")
+    last = restarted(again, 60)
+    (other,) = last.round(times=2)["instances"]
+    assert other["nodes"] == ["w0"], "it may be of another one by now"
+    last.answers["w1"] = answers(1, "e2")
+    last.round(100)
+    assert last.node("w1")["instance_id"] == other["id"]
+
+
 def test_a_down_time_of_several_has_no_known_start_after_a_restart():
     cluster = Cluster({"w0": {"/metrics": page()}})
     cluster.round()
