@@ -135,7 +135,7 @@ def test_an_alert_leads_to_the_undo_of_the_change_that_it_names(show, server, st
     browser = show(server)
     line = ".alerts [data-rule=evictions] "
     browser.wait_for(lambda: browser.has(line + ".undo"))
-    browser.click(line + ".link")
+    browser.click(line + ".why .link")
     advice = "Undo the change of chunk_size. If that does not help, raise max_local_cpu_size."
     assert advice in browser.text(line + ".evidence")
     href = browser.attribute(line + ".undo", "href")
@@ -158,7 +158,7 @@ def test_a_change_that_was_undone_says_when_and_offers_no_undo(show, server, sto
     undo = ".alerts [data-rule=evictions] .undo"
     browser.wait_for(lambda: browser.text(undo).startswith("undone "))
     assert browser.attribute(undo, "href") is None
-    browser.click(".alerts [data-rule=evictions] .link")
+    browser.click(".alerts [data-rule=evictions] .why .link")
     advice = browser.text(".alerts [data-rule=evictions] .evidence li:last-child")
     assert advice.startswith("The change of chunk_size was undone at ")
     assert "; the alert should resolve within 15 minutes. If it does not, raise max_" in advice
@@ -744,8 +744,15 @@ def test_an_unreachable_frontend_is_counted_as_a_frontend_and_not_as_a_node(show
     assert "2 of 6 down" in browser.text("main .data tbody tr.instance")
     groups = [text.split("\n") for text in browser.texts("nav .side-tree summary")]
     assert groups[0][-1] == "6", groups
-    browser.click(line + " .link")
+    browser.click(line + " .why .link")
     assert browser.attribute(line + " .evidence a[href$='rack2/overview']", "href")
+    number = line + " p:first-child button"
+    assert browser.label(number) == "2 nodes and 1 frontend: list them"
+    names = sorted([*(one["key"] for one in down), "rack2"])
+    for nodes, verb in ((names, "hide"), ([], "list")):
+        browser.click(number)
+        assert browser.texts(line + " .event-nodes a") == nodes
+        assert browser.label(number) == "2 nodes and 1 frontend: %s them" % verb
 
 
 def test_an_instance_has_all_its_nodes_everywhere_whatever_frontend_they_are_behind(
@@ -992,9 +999,9 @@ def test_an_alert_and_its_silence_are_told_in_the_same_words_everywhere(show, se
     story.alerts[0].update(details=["50 s before: a 1 → 2 on w0, by local from 127.0.0.1"])
     said = SICK + " is degraded: Check failed"
     browser = show(server)
-    browser.wait_for(lambda: browser.has(".alert-card .alerts .link"))
+    browser.wait_for(lambda: browser.has(".alert-card .why .link"))
     assert said in browser.text(".alert-card .alerts")
-    browser.click(".alert-card .alerts .link")
+    browser.click(".alert-card .why .link")
     assert "a 1 → 2 on w0, from this host" in browser.text(".alert-card .evidence")
     until = story.now + 3600
     story.alerts[0]["silence"] = {"until": until, "comment": "", "by": "local (127.0.0.1)"}

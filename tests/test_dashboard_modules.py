@@ -655,9 +655,9 @@ def test_a_row_of_several_times_says_how_long_they_were_in_all_and_since_when(ru
     ]
     body = "return eventRows(given[0]).map((row) => eventNote(row, 200))"
     assert run("views/eventlist.js", body, events) == [
-        ["ongoing, 4 times in", "50 s"],
         ["4 times, in all", "1 min 1 s"],
         ["lasted", "1 min 30 s"],
+        ["ongoing, 4 times in", "50 s"],
     ]
 
 
@@ -681,6 +681,39 @@ def test_what_still_lasts_and_what_is_over_is_told(run):
         ["Resolved: hit rate dropped", "lasted", "2 min 30 s"],
         ["Alert: evictions rising", "active,", "5 min"],
     ]
+
+
+def test_what_is_over_stands_in_lists_where_it_ended(run):
+    kinds = ("node_down", "node_degraded", "alert")
+    events = [event(n, kind, "w%d" % n, 100, 250 + n, kind) for n, kind in enumerate(kinds)]
+    events.append(event(4, "node_up", "w9", 251.1, 251.1, "w9 is up"))
+    events.append(event(5, "node_down", "w5", 251.5, None, "w5 is down"))
+    events.append(event(6, "restart", "w1", 251.2, 251.2, "w1 restarted"))
+    events.append(event(7, "restart", "w0", 251.2, 251.2, "w0 restarted"))
+    body = "return eventRows(given[0]).map((row) => [row.kind, rowTime(row)])"
+    assert run("views/eventlist.js", body, sorted(events, key=lambda one: -one["time"])) == [
+        ["alert", 252],
+        ["node_down", 251.5],
+        ["restart", 251.2],
+        ["node_up", 251.1],
+        ["node_degraded", 251],
+        ["node_down", 250],
+    ]
+    body = "const row = eventItem(eventRows(given[0])[0], 400);"
+    body += "return row.querySelector('time').title.split(', began ').length"
+    assert run("views/eventlist.js", body, events[:1]) == 2, "its title says when it began"
+
+
+def test_nodes_that_were_down_for_different_times_were_down_for_up_to_the_longest(run):
+    text = "w%d is down: refused"
+    ends = (1119, 1130, 1119)
+    downs = [event(n, "node_down", "w%d" % n, 100, end, text % n) for n, end in enumerate(ends)]
+    body = "return eventRows(given[0]).map((row) => eventNote(row, 2000).join(' '))"
+    assert run("views/eventlist.js", body, downs) == ["lasted up to 17 min 10 s"]
+    assert run("views/eventlist.js", body, downs[::2]) == ["lasted 16 min 59 s"]
+    alert = {"rule": "r", "instance": "i", "end_reason": "node down"}
+    alerts = [event(n, "alert", "w%d" % n, 100 + n, 160, "slow", **alert) for n in range(2)]
+    assert run("views/eventlist.js", body, alerts) == ["active for up to 1 min"]
 
 
 def test_a_resolved_alert_stands_in_lists_where_it_was_resolved(run):
@@ -1234,6 +1267,50 @@ def test_a_fact_that_two_alerts_of_a_line_share_is_told_once(run):
     for since, told in ((301, ["3 min before: z"]), (302, [])):
         found = run("views/alerts.js", body, [*alerts, dict(joined, since=since)])
         assert found == [["3 min before: x", "y", *told]], "what came before the first of them"
+
+
+def alerts_of(*facts):
+    """Alerts of one group, each on a node of an instance, with what was before it."""
+    alert = {"rule": "r", "severity": "warning", "since": 1, "group": "g", "text": "t"}
+    return [
+        dict(alert, id=node, node=node, instance=instance, details=["3 min before: " + fact])
+        for node, instance, fact in facts
+    ]
+
+
+@pytest.mark.parametrize(
+    "facts, told",
+    [
+        ((("a0", "a", "x on 4 nodes"), ("b0", "b", "x on 4 nodes")), ["x on 8 nodes"]),
+        ((("a0", "a", "x on 4 nodes"), ("a1", "a", "x on 4 nodes")), ["x on 4 nodes"]),
+        ((("a0", "a", "x on 3 nodes"), ("a1", "a", "x on 4 nodes")), ["x on 4 nodes"]),
+        ((("a0", "a", "x on 4 nodes"), ("b0", "b", "x on b1")), ["x on 5 nodes"]),
+        ((("b0", "b", "x on b1"), ("a0", "a", "x on a0")), ["x on a0 and b1"]),
+        ((("a0", "a", "x on a1"), ("a1", "a", "x on a1")), ["x on a1"]),
+        (
+            (("a0", "a", "x 1 → 2 on a0, by token from h"), ("b0", "b", "x 1 → 2 on 2 nodes")),
+            ["x 1 → 2 on a0, by token from h", "x 1 → 2 on 2 nodes"],
+        ),
+    ],
+)
+def test_a_fact_of_several_instances_counts_the_nodes_of_all(run, facts, told):
+    body = "return alertLines(given[0]).flatMap((line) => line.details)"
+    expected = ["3 min before: " + fact for fact in told]
+    assert run("views/alerts.js", body, alerts_of(*facts)) == expected
+
+
+def test_the_nodes_of_an_alert_are_listed_by_name_and_the_named_one_is_not_told_twice(run):
+    alert = {"rule": "r", "severity": "warning", "group": "g", "details": []}
+    alerts = [
+        dict(alert, id=key, node=key, text="Evictions rise on %s" % key, since=since, until=300)
+        for key, since in (("w10", 100), ("w2", 90), ("w1", 80))
+    ]
+    body = "return alertLines(given[0]).flatMap((line) => [sentenceOf(line), otherNodes(line)])"
+    said = ["Evictions rise on w1 and 2 others", "also on w2, w10"]
+    assert run("views/alerts.js", body, alerts) == said
+    alerts[1]["until"] = 900  # the longest has the gravest figures
+    said = ["Evictions rise on w2 and w1", "also on w1"]
+    assert run("views/alerts.js", body, alerts[1:])[0] == said[0]
 
 
 def test_letters_and_digits_of_a_search_may_stand_apart(run):

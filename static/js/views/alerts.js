@@ -46,6 +46,7 @@ import {
   tellAges,
   undoLink,
   undoOf,
+  withNodeList,
   withOthers,
 } from "./eventlist.js";
 
@@ -122,7 +123,8 @@ const troubleOf = (alert) =>
 /**
  * Alerts as lines, the worst first: those of one rule on one instance are a line, and a rule that
  * many instances break is a single one; what is over stands last. Each is {alerts, severity, text,
- * since, until, details, silence, nodes, instances}.
+ * since, until, details, facts, silence, node, nodes, instances}: `facts` are the details of each
+ * alert, `node` is the one that the text is about.
  */
 export function alertLines(alerts) {
   const ordered = [...alerts].sort(
@@ -192,7 +194,7 @@ export function incidentsOf(lines, others = []) {
 /** Whether a line's details name, as shortly before it, the restart or rise of another alert. */
 const ledTo = (other, line) =>
   !(other.until && other.until < line.since - BEFORE) &&
-  line.details.some((fact) => {
+  [...line.facts, ...line.details].some((fact) => {
     const [, what, node] = / before: (restart|rising evictions) on (\S+)$/.exec(fact) || [];
     return what && other.rule === OWN_FACTS[what] && other.nodes.includes(node);
   });
@@ -210,18 +212,57 @@ const isOneChange = (one, other) =>
 /** A fact that says who did it in the same words as events do. */
 const withActor = (fact) => fact.replace(BY, (_, by, from) => `, ${actorOf({ by, from })}`);
 
-const RISING = / rising evictions on (\d+) nodes$/;
+const RISING = / rising evictions on ([\d,]+) nodes$/;
 
 /** A fact that counts the nodes where evictions began to rise says on how many they still do. */
 function withStill(line, fact) {
-  const [, began] = RISING.exec(fact) || [];
+  const began = Number((RISING.exec(fact) || ["", "0"])[1].replace(/,/g, ""));
   const alike = (alert) =>
     alert.rule === "evictions_rising" && line.instances.includes(instanceOf(alert));
   const still = began ? allAlerts(store.status).filter(alike).length : 0;
   return still && still < began ? `${fact}, still on ${plain(still)}` : fact;
 }
 
-const factOf = (detail) => detail.replace(/^[^:]{1,20} before: /, "");
+const factOf = (detail) => detail.replace(/^(?:[^:]{1,20} before|at the same time): /, "");
+
+// When, what, where (a name or "4 nodes") and by whom something happened before an alert.
+const FACT = /^([^:]{1,20}): (.+) on (\S+|\d+ nodes)(, by \S+ from \S+)?$/;
+
+/** Where a fact is true, by the alerts that tell it: each knows the nodes of its instance alone. */
+function wherever(places) {
+  const names = new Set();
+  let more = 0;
+  for (const wheres of places.values()) {
+    const counts = wheres.map((where) => (/^\d+ nodes$/.test(where) ? parseInt(where, 10) : 0));
+    const named = new Set(wheres.filter((where, i) => !counts[i]));
+    const most = Math.max(...counts);
+    if (most >= named.size) more += most;
+    else for (const name of named) names.add(name);
+  }
+  const few = [...names].sort(byName);
+  return more || few.length > 2 ? plural(more + few.length, "node") : few.join(" and ");
+}
+
+/** What alerts tell of the time before them, each fact once, with the number of all its nodes. */
+function commonFacts(alerts, isTold) {
+  const facts = new Map(); // what happened, and by whom -> {fact, places}
+  for (const alert of alerts)
+    for (const fact of (alert.details || []).filter(isTold(alert))) {
+      const [, , what, where, by = ""] = factOf(fact) === fact ? [] : FACT.exec(fact) || [];
+      const id = what ? `${what} ${by}` : factOf(fact);
+      if (!facts.has(id)) facts.set(id, { fact, places: new Map() });
+      const { places } = facts.get(id);
+      const place = alert.instance || alert.node;
+      if (what) places.set(place, [...(places.get(place) || []), where]);
+    }
+  return [...facts.values()].map(({ fact, places }) =>
+    places.size
+      ? fact.replace(FACT, (_, when, what, where, by = "") => {
+          return `${when}: ${what} on ${wherever(places)}${by}`;
+        })
+      : fact,
+  );
+}
 
 /** How often what these alerts tell began and ended: those at once are one time; the seconds. */
 function spellsOf(alerts) {
@@ -244,10 +285,6 @@ function lineOf(alerts) {
   const since = Math.min(...alerts.map((one) => one.since || Infinity));
   // "3 min before: ..." is told of alerts that began with the line, not of those that joined later.
   const isTold = (one) => (fact) => factOf(fact) === fact || !(one.since > since + JOINED);
-  // "3 min before: ..." and "4 min before: ..." of two nodes are one fact.
-  const facts = alerts.flatMap((one) => (one.details || []).filter(isTold(one)));
-  const told = facts.map(factOf);
-  const details = facts.filter((fact, i) => told.indexOf(factOf(fact)) === i);
   const later = isPast ? [] : alerts.filter((one) => one.since > since + LATER);
   return {
     alerts,
@@ -261,10 +298,12 @@ function lineOf(alerts) {
     until: isPast ? Math.max(...alerts.map((one) => one.until)) : null,
     endReason: isPast ? first.endReason : "",
     spells: isPast ? spellsOf(alerts) : null,
-    details: details.slice(0, NAMED),
+    details: commonFacts(alerts, isTold).slice(0, NAMED),
+    facts: alerts.flatMap((one) => (one.details || []).filter(isTold(one))),
     silence: first.silence || null,
-    nodes: [...new Set(alerts.map((one) => one.node).filter(Boolean))],
-    instances: [...new Set(alerts.map(instanceOf).filter(Boolean))],
+    node: longest.node,
+    nodes: union(alerts.map((one) => one.node).filter(Boolean), []).sort(byName),
+    instances: union(alerts.map(instanceOf).filter(Boolean), []).sort(byName),
   };
 }
 
@@ -354,8 +393,8 @@ export const sentenceOf = (line) => saidOf(line, headline(line.text));
 /** The same with its evidence. */
 const wholeOf = (line) => saidOf(line, line.text);
 
-const saidOf = ({ alerts, nodes }, text) =>
-  nodes.length > 1 ? withOthers(text, { node: alerts[0].node, alike: alerts }) : text;
+const saidOf = ({ alerts, node, nodes }, text) =>
+  nodes.length > 1 ? withOthers(text, { node, alike: alerts }) : text;
 
 /** What to do first: undo the change that the alert names; once it was undone, wait for it. */
 function adviceOf({ advice, change, until }) {
@@ -552,6 +591,7 @@ function evidence(line, told, body, incident) {
  */
 function alertItem(line, now, opened, incident = null) {
   const said = sentenceOf(line);
+  const [sentence, nodes] = withNodeList(said, line.nodes, line.id);
   const [nearest, ...told] = briefDetails(line, incident);
   const undo = incident ? null : undoLink(line.change);
   const isLink = Boolean(undo && undo.href);
@@ -576,7 +616,8 @@ function alertItem(line, now, opened, incident = null) {
   return h(
     "li",
     { class: line.until ? "over" : line.severity, dataset: { rule: line.rule, line: line.id } },
-    h("p", {}, severityMark(line), " ", linked(said)),
+    h("p", {}, severityMark(line), " ", sentence),
+    nodes,
     h(
       "p",
       { class: "why" },

@@ -47,9 +47,9 @@ export const EVENT_KINDS = {
 
 export const isOver = (event) => event.until !== null && event.until !== undefined;
 export const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
-/** Where a row stands in a list: a resolved alert when it was resolved, all else at its start. */
+/** Where a row stands in a list: what lasted and is over at its end, all else at its start. */
 export const rowTime = (event) =>
-  event.kind === "alert" && isOver(event) ? event.until : event.time;
+  LASTING.includes(event.kind) && isOver(event) ? event.until : event.time;
 /** From one second that is shown to the other, so that they add up. */
 export const secondsBetween = (start, end) => Math.floor(end) - Math.floor(start);
 export const lastedSeconds = (event, now) =>
@@ -208,8 +208,8 @@ function saidByState(events) {
 /**
  * Events as rows, newest first: a down time and the restart that ended it are one row
  * ({restarted}), a change and the request that made it, too ({by, from}), and what happened to many
- * nodes at once is one ({alike: events}). The end of a lasting event is part of its row (that of an
- * alert is where its row stands), and an alert that repeats a state has none.
+ * nodes at once is one ({alike: events}). The end of a lasting event is where its row stands, and
+ * an alert that repeats a state has none.
  */
 export function eventRows(events) {
   const restarts = restartsAfterDown(events);
@@ -641,18 +641,29 @@ function stillSo({ alike = [] }) {
   return still < all ? `${plain(still)} of ${plain(all)} ` : "";
 }
 
+const isCounted = (event) => event.count > 1 && isOver(event) && event.seconds > 0;
+
+/** How long a row lasted: "up to 17 min" when that differs between its nodes. */
+function longest({ alike, ...event }, now) {
+  const secondsOf = (one) => (isCounted(one) ? one.seconds : lastedSeconds(one, now));
+  if (!alike || !isOver(event)) return ["", duration(secondsOf(event))];
+  const all = alike.map(secondsOf).sort((a, b) => a - b);
+  const [shortest, most] = [all[0], all[all.length - 1]].map(duration);
+  return [shortest === most ? "" : " up to", most];
+}
+
 /** How long it lasted, how often it happened, or who did it: [muted, bold]. */
 export function eventNote(event, now) {
   const times = event.count > 1 ? `${event.count} times` : "";
-  const merged = event.count > 1 && isOver(event) && event.seconds > 0;
-  const long = duration(merged ? event.seconds : lastedSeconds(event, now));
+  const [upTo, long] = longest(event, now);
   if (lasts(event)) {
     if (event.kind === "alert") return [`${stillSo(event)}active,`, long];
     return [`${stillSo(event)}ongoing,${times && ` ${times} in`}`, long];
   }
   if (!LASTING.includes(event.kind)) return [actorOf(event) || times, ""];
-  if (!times || event.kind === "alert") return [event.end_reason ? "active for" : "lasted", long];
-  return merged ? [`${times}, in all`, long] : [`${times} in`, long];
+  const lasted = `${event.end_reason ? "active for" : "lasted"}${upTo}`;
+  if (!times || upTo || event.kind === "alert") return [lasted, long];
+  return [isCounted(event) ? `${times}, in all` : `${times} in`, long];
 }
 
 /** How long something has lasted, for tellAges(). */
@@ -664,20 +675,15 @@ export function tellAges(element, now) {
     setText(age, duration(now - Number(age.dataset.since)));
 }
 
-const unfolded = new Set(); // ids of rows whose nodes are listed
-// The number of nodes in the text of a row.
+const unfolded = new Set(); // ids of rows and alerts whose nodes are listed
+// The number of nodes in a text.
 const COUNTED = /\b\d[\d,]* (?:nodes?(?: and \d[\d,]* frontends?)|nodes|others?)\b/;
 
-/** What a row says, and the list of its nodes that their number opens; null without one. */
-function rowText(event, brief) {
-  const text = eventText(event, brief);
-  const undo = changesOf(event)
-    .map(undoLink)
-    .filter(Boolean)
-    .map((link) => ["\u00a0", link]); // on the line of the last word
-  const keys = [...new Set((event.alike || []).map(({ node }) => node).filter(Boolean))];
+/** A text, and the list of its `nodes` that their number in it opens; null without a number. */
+export function withNodeList(text, nodes, id) {
+  const keys = [...new Set(nodes)].sort(byName);
   const counted = keys.length > 1 && COUNTED.exec(text);
-  if (!counted) return [[linked(text), undo], null];
+  if (!counted) return [linked(text), null];
   const [words] = counted;
   const list = h("p", { class: "event-nodes" });
   const face = h("button", { type: "button", class: "link" }, words);
@@ -685,26 +691,35 @@ function rowText(event, brief) {
     face.setAttribute("aria-expanded", String(open));
     face.setAttribute("aria-label", `${words}: ${open ? "hide" : "list"} them`);
     const link = (key) => h("a", { href: nodeLink({ key }) }, key);
-    replace(list, open ? keys.sort(byName).map((key, i) => [i ? ", " : "", link(key)]) : null);
+    replace(list, open ? keys.map((key, i) => [i ? ", " : "", link(key)]) : null);
     list.hidden = !open;
   };
   face.addEventListener("click", () => {
-    if (!unfolded.delete(event.id)) unfolded.add(event.id);
-    show(unfolded.has(event.id));
+    if (!unfolded.delete(id)) unfolded.add(id);
+    show(unfolded.has(id));
   });
-  show(unfolded.has(event.id));
+  show(unfolded.has(id));
   const rest = text.slice(counted.index + words.length);
   // No line begins with the colon that follows a button.
   const mark = rest.startsWith(":") ? ":" : "";
   const number = h("span", { class: "gap" }, face, mark);
-  const said = [linked(text.slice(0, counted.index)), number, linked(rest.slice(mark.length))];
-  return [[...said, undo], list];
+  return [[linked(text.slice(0, counted.index)), number, linked(rest.slice(mark.length))], list];
 }
 
-/** The time at which a row stands, in full; of a resolved alert when it began, too. */
+/** What a row says, and the list of its nodes that their number opens; null without one. */
+function rowText(event, brief) {
+  const undo = changesOf(event)
+    .map(undoLink)
+    .filter(Boolean)
+    .map((link) => ["\u00a0", link]); // on the line of the last word
+  const [said, list] = withNodeList(eventText(event, brief), nodesOf(event.alike || []), event.id);
+  return [[said, undo], list];
+}
+
+/** The time at which a row stands, in full; of what is over when it began, too. */
 function timesText(event) {
   const time = fullTime(rowTime(event));
-  const end = event.end_reason ? "ended" : "resolved";
+  const end = event.kind === "alert" && !event.end_reason ? "resolved" : "ended";
   return rowTime(event) === event.time ? time : `${end} ${time}, began ${fullTime(event.time)}`;
 }
 
