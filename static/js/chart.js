@@ -1082,7 +1082,7 @@ export class Chart {
   }
 }
 
-/** Have the plots of these charts begin at one place, however wide the labels of their values are. */
+/** Have the plots of these charts begin at one place, however wide their labels of values are. */
 export function alignPlots(drawn) {
   const indent = Math.max(0, ...drawn.map((chart) => chart.indent));
   for (const chart of drawn) {

@@ -503,7 +503,7 @@ export class NodeFigures {
     return figuresOf(this.#reported(node), isPast, this.told.values);
   }
 
-  /** What a node reports now: a list has few of its figures, those of its history stand for them. */
+  /** What a node reports now; figures that a list of nodes leaves out are those of its history. */
   #reported(node) {
     const { values } = this.told;
     return isWhole(node) ? node.metrics || {} : { ...values, ...node.metrics };
