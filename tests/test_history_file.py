@@ -738,7 +738,7 @@ def test_a_demo_with_a_history_file_tells_its_past_once(start, path):
     options = ("--demo", "--history-file", path)
 
     def events_of_the_past(frontend):
-        wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"], 30)
+        wait_for(lambda: frontend.ask("/api/status").json()["counts"]["up"], 60)
         events = frontend.ask("/api/events?limit=1000").json()["events"]
         return {event["id"]: event["text"] for event in events if event["time"] < begun}
 

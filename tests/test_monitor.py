@@ -1013,7 +1013,7 @@ def test_secrets_are_masked_in_json_inside_a_string_in_queries_and_on_command_li
 
 @pytest.mark.slow
 def test_masking_takes_no_longer_than_the_text_is_long():
-    started = time.perf_counter()
+    started = time.process_time()
     for text in (
         b"-" * 1_000_000,
         b" --" * 300_000,
@@ -1022,7 +1022,7 @@ def test_masking_takes_no_longer_than_the_text_is_long():
         b"&token" * 150_000,
     ):
         lf.mask_secrets(text)
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_a_bundle_says_what_is_missing():
