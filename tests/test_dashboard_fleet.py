@@ -399,7 +399,9 @@ def test_a_tile_and_the_legend_of_a_chart_tell_the_same_figure_at_any_time(page,
         "new MutationObserver(look).observe(document.querySelector('main'),"
         " {subtree: true, childList: true, characterData: true})"
     )
-    browser.wait_for(lambda: browser.script("return new Set(told.map(([one]) => one)).size") > 2)
+    poll = "await (await import('/static/js/server.js')).poll();"
+    count = poll + "return new Set(told.map(([one]) => one)).size"
+    browser.wait_for(lambda: browser.script(count) > 2, 60)
     told = browser.script("return window.told")
     assert [one for one in told if one[0] != one[1]] == []
 

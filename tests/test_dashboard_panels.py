@@ -271,7 +271,7 @@ def test_what_changed_lately_stands_before_what_is_not_the_default_and_says_from
     assert "min_retrieve_tokens" in rows[1] and "→ 79 at " in rows[1]
     # The figures of the groups add up to that of the panel.
     notes = browser.texts("main .data tr.group .muted")
-    assert notes[0].endswith(" in the last 24 h, not the default")
+    assert notes[0].endswith(", not the default")
     total = re.search(r"(\d+) differ from the default", browser.text("main .panel .tools"))
     assert int(total.group(1)) == sum(int(note.split(" ")[0]) for note in notes[:2])
 

@@ -263,8 +263,8 @@ const groupOf = (row) => (row.event ? LATELY : row.changed ? SET : row.about.top
 /** Settings that changed lately are in no other group: how many of them are not the default. */
 function latelyNote(rows) {
   const count = rows.filter(isSet).length;
-  const some = count < rows.length ? `${plain(count)} of them ` : "";
-  return `in the last 24 h${count ? `, ${some}not the default` : ""}`;
+  const some = count < rows.length ? ` ${plain(count)} of them` : "";
+  return count ? `,${some} not the default` : "";
 }
 
 /** Settings that changed lately, those that are not the default, and the others by topic. */
@@ -272,10 +272,12 @@ const BY_TOPIC = {
   of: groupOf,
   rank: ([row]) => GROUPS.indexOf(groupOf(row)),
   head: (rows, name) => {
-    const text = [plain(rows.length), name === LATELY && latelyNote(rows)]
-      .filter(Boolean)
-      .join(" ");
-    return { sig: name + text, parts: [h("b", {}, name), h("span", { class: "muted" }, text)] };
+    const text = plain(rows.length) + (name === LATELY ? latelyNote(rows) : "");
+    const title = name === LATELY ? "changed in the last 24 h" : null;
+    return {
+      sig: name + text,
+      parts: [h("b", { title }, name), h("span", { class: "muted" }, text)],
+    };
   },
 };
 
