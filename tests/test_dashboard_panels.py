@@ -273,7 +273,8 @@ def test_what_changed_lately_stands_before_what_is_not_the_default_and_says_from
     notes = browser.texts("main .data tr.group .muted")
     assert notes[0].endswith(", not the default")
     total = re.search(r"(\d+) differ from the default", browser.text("main .panel .tools"))
-    assert int(total.group(1)) == sum(int(note.split(" ")[0]) for note in notes[:2])
+    counts = [int(re.match(r"\d+", note).group()) for note in notes[:2]]
+    assert int(total.group(1)) == sum(counts)
 
 
 def test_a_figure_stays_beside_what_it_counts(browser, demo, show):
