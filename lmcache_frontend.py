@@ -6995,7 +6995,8 @@ class History:
     ) -> None:
         column = columns.get(name)
         if column is None:
-            column = columns[name] = bytearray(self.rounds)
+            gaps = array("f", [NAN]) if value else bytearray(1)
+            column = columns[name] = gaps * self.rounds
         if value and isinstance(column, bytearray):
             column = columns[name] = floats_of(column)
         column[slot] = 1 if isinstance(column, bytearray) else value

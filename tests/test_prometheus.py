@@ -848,4 +848,4 @@ def test_no_other_thread_waits_long_for_the_interpreter_while_a_large_page_is_re
     ):
         # A busy machine may keep the other thread from its turn, but not three times.
         # 0.1 s on a quiet machine; two runs that share a core take longer.
-        assert min(longest_hold(read) for _ in range(3)) < 0.2
+        assert any(longest_hold(read) < 0.2 for _ in range(3))
