@@ -219,6 +219,8 @@ def test_alerts_after_one_change_are_one_incident_with_one_undo(show, server, st
     assert [words in text for words, text in zip(told, lines)] == [True] * 4 == [True] * len(lines)
     assert not any("chunk_size" in text for text in lines)
     assert browser.count(".alert-card .undo") == 1
+    # A link in a line of text is not told by its colour alone.
+    assert browser.style(".incident-head a.undo", "text-decoration-line") == "underline"
     tab_to(browser, "Undo: set chunk_size back to 256 on 4 nodes …")
     tab_to(browser, "Silence: " + story.alerts[0]["text"])
     browser.press("Enter")
