@@ -57,7 +57,7 @@ const columns = (panel) => [
     label: "Name",
     head: true,
     width: 240,
-    narrow: 128,
+    narrow: 133,
     cls: "mono",
     value: (row) => row.name,
     sig: (row) => row.name,
