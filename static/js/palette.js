@@ -339,7 +339,9 @@ function alertEntries() {
     const place = instance ? instanceLink(instance) : "#/";
     const href = alert.node ? nodeLink({ key: alert.node }) : place;
     const { word, state } = SEVERITIES[severity] || SEVERITIES.info;
-    const look = { mark: stateMark(state, true), note: word.toLowerCase() };
+    const mark = stateMark(state, true);
+    mark.lastChild.remove(); // the note says how grave it is: no node need be in that state
+    const look = { mark, note: word.toLowerCase() };
     const also = nodes.join(" ");
     return { group: "Alerts", ...look, text: sentenceOf(line), also, href, act: go(href) };
   });

@@ -263,7 +263,7 @@ const groupOf = (row) => (row.event ? LATELY : row.changed ? SET : row.about.top
 /** Settings that changed lately are in no other group: how many of them are not the default. */
 function latelyNote(rows) {
   const count = rows.filter(isSet).length;
-  const some = count < rows.length ? ` ${plain(count)} of them` : "";
+  const some = count < rows.length ? ` ${plain(count)}` : "";
   return count ? `,${some} not the default` : "";
 }
 

@@ -478,6 +478,7 @@ export class FleetMap {
     this.tip.hidden = !node;
     if (!node) return;
     square.rect.classList.add("chosen");
+    square.rect.parentNode.append(square.rect); // its outline is over the squares beside it
     this.#drawTip(square, node);
   }
 
