@@ -12,7 +12,7 @@ import { isAway, NodeFigures } from "./nodecharts.js";
 import { NodeEvents } from "./nodeevents.js";
 
 const SAME_TIME = 30; // seconds; two polls of a large cluster
-const LIVE = "State, caches and lists show current values.";
+const LIVE = "State, caches and tables show current values.";
 
 const SLOW = /^slow( response)? \(/; // the reason of a node that takes too long to respond
 const HAS_PROCESS_START = ["scheduler", "worker", "mp", "coordinator", "controller"];
