@@ -2,7 +2,10 @@
 
 import { h, replace, whole } from "./dom.js";
 
-/** The server's messages begin with a small letter; a name or an address stays as it is. */
+/**
+ * The server's messages begin with a small letter and end without a full stop; a name or an address
+ * at the start stays as it is.
+ */
 const sentence = (text) =>
   text.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase()).replace(/[^.?!]$/, "$&.");
 
