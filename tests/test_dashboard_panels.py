@@ -560,6 +560,38 @@ def test_columns_of_metrics_are_alike_for_all_kinds_and_leave_long_names_whole(
     assert browser.script(lines, 58) == []
 
 
+def test_no_line_of_a_value_begins_or_ends_with_a_dot(browser, demo, show):
+    browser.resize(768, 900)
+    show(demo, "metrics", "mp-0")
+    browser.wait_for(lambda: browser.has("td.num .dots"))
+    # Of each part that begins a line: the width of the dot before it, and how far its end and
+    # that of the line above are apart.
+    begins = (
+        "const end = (gap) => { const range = document.createRange();"
+        "  range.selectNodeContents(gap.lastChild); return range.getBoundingClientRect().right };"
+        "const top = (gap) => gap.getBoundingClientRect().top;"
+        "for (const cell of document.querySelectorAll('td.num'))"
+        "  cell.querySelectorAll('.dots').forEach((dots) => (dots.style.width = '130px'));"
+        "return [...document.querySelectorAll('td.num .dots .gap')]"
+        "  .map((gap) => [gap, gap.parentNode.querySelector('.gap')])"
+        "  .filter(([gap, first]) => top(gap) > top(first) + 3)"
+        "  .map(([gap, first]) =>"
+        "    [gap.firstChild.getBoundingClientRect().width, Math.round(end(gap) - end(first))])"
+    )
+    found = browser.script(begins)
+    assert len(found) > 3
+    assert [one for one in found if one != [0, 0]] == []
+    browser.resize(1440, 900)
+    level = (
+        "const dots = document.querySelector('td.num .dots');"
+        "dots.style.width = '';"
+        "const [first, last] = [...dots.querySelectorAll('.gap')]"
+        "  .map((gap) => gap.getBoundingClientRect().top);"
+        "return first === last && dots.getBoundingClientRect().height < 22;"
+    )
+    browser.wait_for(lambda: browser.script(level))
+
+
 def test_of_one_observation_its_value_is_said_and_no_quantile(browser, worker, show):
     worker.pages["/metrics"] = (
         "# TYPE lmcache:time_to_x histogram\n"
