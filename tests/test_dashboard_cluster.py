@@ -5,7 +5,7 @@ import re
 
 import pytest
 from support.browser import Browser
-from support.story import StoryServer, large_fleet, small_fleet
+from support.story import StoryServer, alert, large_fleet, small_fleet
 
 pytestmark = pytest.mark.browser
 NAMES = "main .data tbody th[scope=row] :is(a, .fold)"
@@ -2585,13 +2585,8 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     assert browser.text(".map-side h3:last-of-type") == "Needs attention"
     reasons = [text.split("\n")[-1] for text in browser.texts(".worst li")]
     assert reasons[:2] == ["1 of 5 down"] * 2
-    # An instance that is up, but far from the others of its model.
-    assert reasons[2] == "against the median of its model"
-    assert re.match(r"hit rate 3.*% · 0\.4\d?×$", reasons[3]), reasons
-    rates = [float(found) for found in re.findall(r"hit rate (\d+\.\d)%", " ".join(reasons))]
-    assert len(rates) > 5 and rates == sorted(rates), "the worst stands first"
-    outliers = browser.texts("nav .side-tree summary")
-    assert "low hit rate" in outliers[2] and "Outlier" not in outliers[0]
+    # Instances that are up: they have alerts.
+    assert reasons[2:] == ["evictions"] * 12
     # Twelve of them of five nodes each; all are up.
     assert browser.count(".map .sq.outlier") == 60
     assert "up, outlier" in browser.text(".map-side .scale")
@@ -2809,6 +2804,66 @@ def test_many_instances_are_listed_by_what_needs_attention(show, fleet):
     assert browser.texts("nav .side-tree summary")[0].split("\n")[0] == "■"
     # Two instances have a node that is down, twelve a far lower hit rate; MP servers count, too.
     assert "194 instances" in browser.texts("nav .side-line")[0]
+
+
+def test_instances_that_are_up_need_attention_by_their_alerts_then_as_outliers(show):
+    story = large_fleet(1000)
+    down = [one for one in story.alerts if one["rule"] == "node_down"]
+    text = "Evictions are rising on 4 nodes of qwen32b-020: 4 → 26 per second."
+    since, until = story.now - 300, {"silence": {"until": story.now + 900, "comment": ""}}
+    story.alerts = [
+        *down,
+        alert("evictions_rising", "warning", text, since, instance="qwen32b-020"),
+        # Of two rules, on nodes that the alerts name without their instance.
+        alert("thread_stalled", "critical", "A thread", since, "qwen32b-012_worker1"),
+        alert("l2_loads_growing", "warning", "L2 loads", since, "qwen32b-012_worker0"),
+        alert("l2_loads_growing", "warning", "L2 loads", since, "qwen32b-012_worker2"),
+        # Two of one rule, on an instance that is an outlier.
+        alert("l2_loads_growing", "warning", "L2 loads", since, "llama70b-100_worker0"),
+        alert("l2_loads_growing", "warning", "L2 loads", since, "llama70b-100_worker2"),
+        alert("version_mix", "warning", "Nodes run different versions", since),
+        alert("config_drift", "info", "Settings differ", since, instance="qwen32b-030"),
+        {**alert("config_drift", "warning", "Differ", since, instance="qwen32b-031"), **until},
+        alert("thread_stalled", "critical", "A thread", since, "mp-3"),
+    ]
+    with StoryServer(story) as server:
+        browser = show(server)
+        browser.wait_for(lambda: browser.count(".map .sq") == 1009)
+        listed = [tuple(text.split("\n")) for text in browser.texts(".worst li")]
+        assert [text for _, text in listed[:2]] == ["1 of 5 down"] * 2
+        alerted = [("llama70b-100", "L2 loads growing"), ("qwen32b-012", "2 alerts")]
+        alerted += [("qwen32b-020", "evictions rising")]
+        assert listed[2:5] == alerted
+        assert listed[5] == ("against the median of its model",)
+        assert re.match(r"hit rate 3.*% · 0\.4\d?×$", listed[6][1]), listed
+        rates = [float(found) for found in re.findall(r"hit rate (\d+\.\d)%", repr(listed))]
+        assert len(rates) > 5 and rates == sorted(rates), "the worst stands first"
+        groups = browser.texts("nav .side-tree summary")
+        alerted.insert(1, ("MP servers", "thread stalled"))
+        assert [tuple(one.split("\n")[-2:]) for one in groups[2:6]] == alerted
+        assert browser.attribute("nav details:nth-of-type(6) .tag", "title") == text
+        assert "low hit rate" in groups[6] and "Outlier" not in groups[0]
+        # What is left: neither down, nor with an alert, nor an outlier.
+        assert browser.texts("nav .side-line")[0].split("\n")[1:] == ["up", "184 instances", "920"]
+
+
+def test_an_alert_on_all_instances_fills_no_list(show):
+    story = large_fleet(1000)
+    since = story.now - 300
+    for one in story.instances:
+        text = "Settings differ in " + one["name"]
+        story.alerts.append(alert("config_drift", "warning", text, since, instance=one["name"]))
+    with StoryServer(story) as server:
+        browser = show(server)
+        browser.wait_for(lambda: browser.count(".map .sq") == 1009)
+        listed = browser.texts(".worst li")
+        assert len(listed) == 15 and listed[-1] == "and 186 more"
+        assert listed[2:4] == ["llama70b-001\nconfig drift", "llama70b-002\nconfig drift"]
+        assert browser.count("nav .side-tree summary") == 12
+        assert browser.text("nav .side-more") == "and 188 more"
+        # The table cannot list them by a state.
+        assert browser.attribute("nav .side-more", "href").endswith("#/")
+        assert browser.texts("nav .side-line")[0].split("\n")[1:] == ["up", "8 instances", "8"]
 
 
 # ---- events, palette, help

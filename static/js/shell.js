@@ -12,7 +12,6 @@ import {
   SPANS,
   timeRange,
 } from "./address.js";
-import { outliersOf } from "./chartmath.js";
 import {
   copy,
   field,
@@ -40,6 +39,7 @@ import {
   trusted,
 } from "./server.js";
 import { stateRank, worstState } from "./words.js";
+import { alertsOn, outliersIn } from "./views/instances.js";
 
 const part = (selector) => document.querySelector(selector);
 const banner = part(".banner");
@@ -231,28 +231,37 @@ export function groupsOf(status) {
   );
 }
 
+/** The worst first; of those that are up the ones with alerts. */
 const byState = (a, b) =>
-  stateRank(a.state, a.nodes) - stateRank(b.state, b.nodes) || byName(a.label, b.label);
+  stateRank(a.state, a.nodes) - stateRank(b.state, b.nodes) ||
+  Boolean(b.alert) - Boolean(a.alert) ||
+  byName(a.label, b.label);
 
 /** What is listed: [{title, groups, more: how many are left out, and summary lines}]. */
 function sectionsOf(groups) {
   if (groups.length <= MANY_GROUPS) return [{ title: "", groups, more: 0 }];
-  const outliers = outliersOf(store.status.instances, store.status.uptime);
-  for (const group of groups)
-    if (group.kind === "instance") group.outlier = outliers.get(group.label);
-  const isBad = (group) => group.state !== "up" || group.outlier;
+  const { status } = store;
+  for (const group of groups) {
+    if (group.state !== "up") continue;
+    const own = group.kind === "instance" ? [group.label] : [];
+    group.alert = alertsOn(status, [...own, ...group.nodes.map(({ key }) => key)]);
+    if (own.length && !group.alert) group.outlier = outliersIn(status).get(group.label);
+  }
+  const isBad = (group) => group.state !== "up" || group.alert || group.outlier;
   const bad = groups.filter(isBad).sort(byState);
   const good = groups.filter((group) => !isBad(group));
   const attention = {
     title: "Needs attention",
     groups: bad.slice(0, ATTENTION_LIMIT),
     more: Math.max(0, bad.length - ATTENTION_LIMIT),
+    // The table can list what is down or degraded; the card of alerts is on the same page.
+    href: bad.slice(ATTENTION_LIMIT).some(({ state }) => state === "up") ? "#/" : "#/?state=bad",
   };
   const healthy = { title: "Healthy", groups: [], more: 0, summary: summaryOf(good) };
   return [attention, healthy].filter((one) => one.groups.length || one.summary);
 }
 
-/** Healthy groups in one line a kind: [text, number of nodes, link]. */
+/** Healthy groups in one line a kind: [text, number of nodes, link, what it does]. */
 function summaryOf(groups) {
   const count = (kind) => groups.filter((group) => group.kind === kind);
   const nodes = (list) => list.reduce((sum, group) => sum + group.nodes.length, 0);
@@ -263,6 +272,7 @@ function summaryOf(groups) {
       plural(count("instance").length + nodes(count("mp")), "instance"),
       nodes(instances),
       "#/?state=up",
+      "Show all nodes that are up",
     ],
     ["Other nodes", nodes(count("other")), "#/?group=other"],
     [`${plain(frontends.length)} frontends`, nodes(frontends), "#/nodes"],
@@ -276,8 +286,8 @@ function closedGroups() {
 function buildGroup(group, { closed, many }) {
   const mark = h("span");
   const list = h("ul");
-  const isOutlier = group.outlier && group.state === "up";
-  const tag = isOutlier ? outlierTag(group.outlier) : null;
+  const alert = group.alert && h("span", { class: "tag" }, group.alert.text);
+  const tag = alert || (group.outlier ? outlierTag(group.outlier) : null);
   if (tag) treeTags.set(group.id, tag);
   const summary = h(
     "summary",
@@ -333,12 +343,12 @@ function buildSection(section, options) {
     section.title ? h("p", { class: "side-title" }, section.title) : null,
     section.groups.map((group) => buildGroup(group, options)),
     section.more
-      ? h("a", { class: "side-more", href: "#/?state=bad" }, `and ${plain(section.more)} more`)
+      ? h("a", { class: "side-more", href: section.href }, `and ${plain(section.more)} more`)
       : null,
-    (section.summary || []).map(([text, number, href]) =>
+    (section.summary || []).map(([text, number, href, title]) =>
       h(
         "a",
-        { class: "side-line", href },
+        { class: "side-line", href, title },
         stateMark("up", true),
         h("span", { class: "tree-name" }, text),
         h("span", { class: "muted count" }, plain(number)),
@@ -364,9 +374,10 @@ export function drawTree() {
       section.groups.map((group) => [
         group.id,
         group.nodes.map((node) => node.key),
-        group.outlier && group.state,
+        group.alert ? group.alert.text : Boolean(group.outlier),
       ]),
       section.more,
+      section.href,
       section.summary,
     ]),
   );
@@ -384,7 +395,9 @@ export function drawTree() {
   for (const { groups: shown } of sections)
     for (const group of shown) {
       put(treeMarks.get(group.id), group.state);
-      if (treeTags.has(group.id)) updateOutlierTag(treeTags.get(group.id), group.outlier);
+      const tag = treeTags.get(group.id);
+      if (group.alert) tag.title = group.alert.title;
+      else if (tag) updateOutlierTag(tag, group.outlier);
       for (const node of group.nodes) put(treeMarks.get(idIn(group, node)), node.state);
     }
 }

@@ -99,7 +99,7 @@ const endText = ({ until, endReason }) => (until ? endOf(endReason) : "");
 const silencedUntil = ({ silence: quiet }) => quiet && hour(quiet.until);
 
 /** The name of the instance that an alert is about. */
-function instanceOf(alert) {
+export function instanceOf(alert) {
   if (alert.source) return alert.instance_name;
   if (alert.instance) return store.instances.get(alert.instance) || alert.instance;
   const node = alert.node ? store.byKey.get(alert.node) : null;

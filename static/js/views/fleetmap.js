@@ -6,7 +6,7 @@ import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { store } from "../server.js";
 import { metricLabel, stateRank, STATES } from "../words.js";
-import { instancesOf, outliersIn } from "./instances.js";
+import { alertsOn, instancesOf, outliersIn } from "./instances.js";
 
 const PITCHES = [16, 15, 14, 13, 12, 11, 10]; // px from one square to the next
 const HEIGHT = 520; // px that the map has: its squares are as large as that allows
@@ -508,8 +508,8 @@ export class FleetMap {
 }
 
 /**
- * The instances that are not up, the worst first, then those far from the others of their model:
- * [name, "1 of 5 down", more].
+ * The instances that are not up, the worst first, those with alerts, then those far from the others
+ * of their model: [name, "1 of 5 down", more].
  */
 function needAttention(status, instances) {
   const nodesOf = (one) => one.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
@@ -520,16 +520,22 @@ function needAttention(status, instances) {
     .filter(isBad)
     .sort((a, b) => rank(a) - rank(b) || byName(a.name, b.name))
     .map((one) => [one.name, `${count(one)} of ${one.nodes.length} ${one.state}`, ""]);
+  const alerts = new Map(
+    instances.map((one) => [one, !isBad(one) && alertsOn(status, [one.name, ...one.nodes])]),
+  );
+  const alerted = instances
+    .filter((one) => alerts.get(one))
+    .map((one) => [one.name, alerts.get(one).text, alerts.get(one).title]);
   const outliers = outliersIn(status);
   const far = instances
-    .filter((one) => outliers.has(one.name) && !isBad(one))
+    .filter((one) => outliers.has(one.name) && !isBad(one) && !alerts.get(one))
     .sort((a, b) => farness(outliers.get(b.name)) - farness(outliers.get(a.name)))
     .map((one) => {
       const outlier = outliers.get(one.name);
       return [one.name, outlierFigure(outlier), outlierText(outlier)];
     });
   if (far.length) far.unshift(["", "against the median of its model", ""]);
-  const all = [...bad, ...far];
+  const all = [...bad, ...alerted, ...far];
   const more = all.length - MOST_NAMED;
   return more > 1 ? [...all.slice(0, MOST_NAMED), ["", `and ${plain(more)} more`, ""]] : all;
 }

@@ -35,7 +35,9 @@ import {
   stateRank,
   worstState,
 } from "../words.js";
+import { allAlerts, instanceOf } from "./alerts.js";
 
+const MOST_TOLD = 6; // alerts of an instance in words
 const LINE = 32; // px, a row of one line
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
 const WORTH_TELLING = 1.25; // the highest rank against the lowest
@@ -93,6 +95,35 @@ export const instancesOf = oncePerStatus((status) =>
 
 /** Those that are far from the others of their model: name -> see `outliersOf`. */
 export const outliersIn = oncePerStatus((status) => outliersOf(instancesOf(status), status.uptime));
+
+/** The alerts that somebody should look at: name of an instance, or key of a node -> alerts. */
+const alertsIn = oncePerStatus((status) => {
+  const found = new Map();
+  for (const alert of allAlerts(status)) {
+    if (alert.silence || alert.severity === "info") continue;
+    for (const name of new Set([instanceOf(alert), alert.node]))
+      if (name) found.set(name, [...(found.get(name) || []), alert]);
+  }
+  return found;
+});
+
+/**
+ * What alerts an instance, or nodes, have: {text: "evictions rising" or "2 alerts", title: all that
+ * they say}; null without one.
+ */
+export function alertsOn(status, names) {
+  const known = alertsIn(status);
+  const alerts = new Set(names.flatMap((name) => known.get(name) || []));
+  if (!alerts.size) return null;
+  const rules = new Set([...alerts].map(({ rule }) => rule));
+  const [rule] = rules;
+  const words = rule.replace(/_/g, " ").replace(/^l2/, "L2");
+  const said = new Set([...alerts].map(({ text }) => text));
+  return {
+    text: rules.size > 1 ? plural(rules.size, "alert") : words,
+    title: [...said].slice(0, MOST_TOLD).join("\n"),
+  };
+}
 
 // ---- rows ----
 
