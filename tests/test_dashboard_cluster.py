@@ -2866,6 +2866,22 @@ def test_an_alert_on_all_instances_fills_no_list(show):
         assert browser.texts("nav .side-line")[0].split("\n")[1:] == ["up", "8 instances", "8"]
 
 
+def test_a_fleet_says_how_many_nodes_its_sums_still_lack(show):
+    story = large_fleet(200)
+    for one in story.nodes[:60]:
+        one["state"] = "unknown"
+    story.nodes[0]["error"] = "connection refused"
+    with StoryServer(story) as server:
+        browser = show(server)
+        said = "209 nodes, 59 not polled yet · 40 instances"
+        browser.wait_for(lambda: browser.text(".page-head > .muted") == said)
+        for one in story.nodes[1:]:
+            one["state"] = "up"
+        poll(browser)
+        said = "209 nodes · 40 instances"
+        browser.wait_for(lambda: browser.text(".page-head > .muted") == said)
+
+
 # ---- events, palette, help
 
 

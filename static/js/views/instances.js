@@ -729,16 +729,18 @@ function trendCell(row) {
 }
 
 /**
- * "1,000 nodes · 198 instances · 2 other frontends, 1 down": the states above count nodes. An MP
- * server is an instance.
+ * "1,000 nodes, 312 not polled yet · 198 instances · 2 other frontends, 1 down": the states above
+ * count nodes. An MP server is an instance.
  */
 export function sizeText(status) {
   const instances = instancesOf(status).length;
   const frontends = frontendsOf(status);
   const down = frontends.filter(({ state }) => state === "down").length;
   const others = plural(frontends.length, "other frontend");
+  // Just after a start all sums are of the nodes that responded so far.
+  const coming = status.nodes.filter(({ state, error }) => state === "unknown" && !error).length;
   return [
-    plural(status.nodes.length, "node"),
+    plural(status.nodes.length, "node") + (coming ? `, ${plain(coming)} not polled yet` : ""),
     instances > 1 ? plural(instances, "instance") : "",
     frontends.length ? others + (down ? `, ${plain(down)} down` : "") : "",
   ]
