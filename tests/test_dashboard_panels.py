@@ -314,6 +314,20 @@ def test_a_narrow_table_of_settings_has_their_defaults(browser, demo, show):
     show(demo, "config", "llama70b-b_worker1")
     heads = ["Setting", "Value", "Default", "Actions"]
     browser.wait_for(lambda: browser.texts("main .data thead th") == heads)
+    lines = (
+        "const rows = [...document.querySelectorAll('main .data tbody tr:has(td)')];"
+        "const row = rows.find((one) => /chunk_statistics_strategy/.test(one.textContent));"
+        "const range = document.createRange();"
+        "range.selectNodeContents(row.cells[2]);"
+        "return [range.toString(), range.getBoundingClientRect().height < 24]"
+    )
+    for width in (768, 1440):
+        browser.resize(width, 900)
+        if width > 768:
+            heads.insert(2, "What it does")
+            browser.wait_for(lambda: browser.texts("main .data thead th") == heads)
+            lines = lines.replace("cells[2]", "cells[3]")
+        assert browser.script(lines) == ["memory_bloom_filter", True]
 
 
 def test_values_of_all_levels_of_a_configuration_stand_below_each_other(browser, demo, show):

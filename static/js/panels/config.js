@@ -35,10 +35,11 @@ export const show = (value) =>
 
 // [px of the table up to which, px of the values]; from the last on they have WIDE_VALUES.
 const VALUE_WIDTHS = [
-  [1080, 206],
+  [1080, 186],
   [1280, 222],
 ];
 const WIDE_VALUES = 264; // px
+const WHOLE_DEFAULT = 698; // px of the table from which the longest default is on one line
 const DIFFERS = "◆ Differs within the instance:"; // where the column of the instance has no room
 const MOST_SIBLINGS = 16; // nodes of the instance that are compared
 const LEAST_SEARCHED = 8; // entries from which a tree has a search
@@ -194,7 +195,7 @@ function factColumns(panel) {
     {
       id: "about",
       label: "What it does",
-      width: 270,
+      width: 216,
       grow: true,
       drop: 4,
       cls: "muted wrap",
@@ -205,7 +206,9 @@ function factColumns(panel) {
     {
       id: "default",
       label: "Default",
-      width: 86,
+      get width() {
+        return panel.table.element.clientWidth < WHOLE_DEFAULT ? 86 : 156;
+      },
       drop: 1,
       cls: "mono muted wrap",
       title: "of LMCache 0.5.6",
