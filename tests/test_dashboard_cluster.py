@@ -2664,10 +2664,16 @@ def test_the_map_dims_what_the_table_leaves_out(show, fleet):
     browser.resize(1440, 900)
     counts = [int(one) for one in browser.texts(".map-side .scale .number")]
     assert sum(counts) == 100
-    assert not [name for name in browser.texts(".worst a") if not name.startswith("mistral")]
+    assert browser.texts(".worst li") == ["none of 20 instances"]
+    groups = [text.split("\n")[0].split(" ")[0] for text in browser.texts(".map h3")]
+    assert groups == ["Mistral-24B", "Llama-3.3-70B", "Qwen3-32B", "MP"]
+    browser.choose("main select.models", "Qwen3-32B")
+    browser.wait_for(lambda: browser.texts(".worst a") == ["qwen32b-007"])
+    assert browser.text(".map h3").startswith("Qwen3-32B")
     browser.choose("main select.models", "")
     browser.wait_for(lambda: browser.count(bright) == 1009)
     assert browser.text(size) == "1,009 nodes"
+    assert browser.text(".map h3").startswith("Llama-3.3-70B")
     browser.choose("main [aria-label='Filter by kind']", "mp")
     browser.wait_for(lambda: browser.count(bright) == 8)
     browser.choose("main [aria-label='Filter by kind']", "")

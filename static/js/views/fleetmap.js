@@ -129,6 +129,14 @@ function restGroup(nodes, afterOthers) {
   return { title, note: plural(nodes.length, "node"), instances };
 }
 
+/** Groups that have a node that fits stand before those that are dim. */
+function fittingFirst(groups, fitting) {
+  if (!fitting) return groups;
+  const fits = ({ instances }) =>
+    instances.some(({ nodes }) => nodes.some(({ key }) => fitting.has(key)));
+  return [...groups.filter(fits), ...groups.filter((group) => !fits(group))];
+}
+
 /** How many instances are in a row of so many px. */
 const perRow = (group, width, pitch) => {
   const room = width - LABEL + INSTANCE_GAP;
@@ -215,14 +223,16 @@ export class FleetMap {
   update(status, fitting = this.fitting) {
     this.status = status;
     this.fitting = fitting;
+    const groups = fittingFirst(mapGroups(status), fitting);
     const signature = JSON.stringify([
       this.width,
+      groups.map(({ title }) => title),
       status.nodes.map(({ key, kind }) => [key, kind]),
       instancesOf(status).map(({ name, model, nodes }) => [name, model, nodes]),
     ]);
     if (signature !== this.built && this.width) {
       this.built = signature;
-      this.#build(mapGroups(status));
+      this.#build(groups);
     }
     const all = plural(status.nodes.length, "node");
     setText(this.size, fitting ? `${plain(fitting.size)} of ${all}, as filtered below` : all);
@@ -403,6 +413,8 @@ export class FleetMap {
           format(worst, unit),
           "",
         ]);
+    if (byState && this.fitting && instances.length && !rows.length)
+      rows.push(["", `none of ${plural(instances.length, "instance")}`, ""]);
     this.worstTitle.hidden = !rows.length;
     setText(this.worstTitle, byState ? "Needs attention" : "Worst instances");
     const signature = JSON.stringify(rows);
