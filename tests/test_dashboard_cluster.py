@@ -2757,6 +2757,9 @@ def test_a_thousand_nodes_need_few_rows_and_little_script(show, fleet):
     )
     browser.wait_for(lambda: "coordinator" in names(browser))
     assert browser.count("main .data tbody tr") < 80
+    browser.type("main .search input", "llama70b-")
+    browser.wait_for(lambda: set(browser.texts(".search-count")) & {"119 matches", "120 matches"})
+    assert 10 < browser.count("main .data tbody tr") < 80
     browser.type("main .search input", "qwen32b-050_worker3")
     browser.wait_for(lambda: names(browser) == ["qwen32b-050", "worker3"])
 

@@ -292,6 +292,7 @@ const STANDARD = {
   width: 0,
   children: null,
   rowHeight: () => ROW_HEIGHT,
+  virtualFrom: VIRTUAL_FROM,
 };
 
 /**
@@ -299,7 +300,7 @@ const STANDARD = {
  * onrow(row); rowClass(row); emptyText; onsort(order); fixed (false: columns as wide as what is in
  * them, and cards where that is too wide); tall; width (px, where it is known before the table is
  * laid out); children(row) -> rows to stand below that row while it is unfolded; rowHeight(row) in
- * px.
+ * px; virtualFrom: with more lines, only those in view are in the DOM.
  *
  * Columns: {id, label, value(row) to sort and search by, text(row) or render(row) with sig(row),
  * num, lowFirst (low numbers are the worse ones), width, narrow (width where there is little
@@ -385,8 +386,7 @@ export class DataTable {
   #watchSize() {
     const repaint = () => {
       this.view.top = this.element.scrollTop;
-      const virtual = this.lines.length > VIRTUAL_FROM;
-      if (virtual && !this.frame) this.frame = requestAnimationFrame(() => this.paint());
+      if (this.isVirtual && !this.frame) this.frame = requestAnimationFrame(() => this.paint());
     };
     this.element.addEventListener("scroll", repaint, { passive: true });
     new ResizeObserver(() => {
@@ -394,7 +394,7 @@ export class DataTable {
       this.width = 0;
       this.view = { top: this.element.scrollTop, height: this.element.clientHeight };
       if (this.#refit()) this.arrange();
-      else if (this.lines.length > VIRTUAL_FROM) this.paint();
+      else if (this.isVirtual) this.paint();
       else if (!this.options.fixed) this.#stack();
     }).observe(this.element);
   }
@@ -671,6 +671,10 @@ export class DataTable {
     return result;
   }
 
+  get isVirtual() {
+    return this.lines.length > this.options.virtualFrom;
+  }
+
   /** The rows that are drawn: those in view, and some above and below them. */
   get drawn() {
     return [...this.live.values()].map(({ row }) => row).filter(Boolean);
@@ -680,7 +684,7 @@ export class DataTable {
     this.frame = 0;
     const active = document.activeElement;
     const focus = this.body.contains(active) ? active : null;
-    const virtual = this.lines.length > VIRTUAL_FROM;
+    const virtual = this.isVirtual;
     this.element.classList.toggle("virtual", virtual);
     const part = virtual ? this.#window() : { from: 0, to: this.lines.length, above: 0, below: 0 };
     this.above.firstChild.firstChild.style.height = `${part.above}px`;

@@ -39,6 +39,7 @@ import { allAlerts, instanceOf } from "./alerts.js";
 
 const MOST_TOLD = 6; // alerts of an instance in words
 const LINE = 32; // px, a row of one line
+const MOST_DRAWN = 80; // lines that are all in the DOM: a dozen figures in each take their time
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
 const WORTH_TELLING = 1.25; // the highest rank against the lowest
 const MOST_TRENDS = 64; // rows whose past is asked for at once
@@ -446,6 +447,7 @@ export class InstanceTable {
       width,
       emptyText: "No nodes yet.",
       rowHeight: (row) => (this.#isTall(row) ? TWO_LINES : LINE),
+      virtualFrom: MOST_DRAWN,
       children: childrenOf,
       rowClass: (row) => this.#classOf(row),
       select: {
