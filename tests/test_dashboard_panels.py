@@ -1073,6 +1073,26 @@ def test_on_a_telephone_each_row_of_the_environment_has_its_link_on_one_line(bro
     assert max(browser.script(lines)) < 30
 
 
+def test_a_script_is_not_offered_before_the_node_allows_it(browser, worker, show):
+    conf = {**worker.pages["/conf"], "run_script_api_enabled": True}
+    asked = threading.Event()
+
+    def late(request):
+        assert asked.wait(30)
+        return conf
+
+    worker.pages["/conf"] = late
+    try:
+        show(worker, "script")
+        wait_text(browser, "Loading whether the node allows scripts")
+        assert browser.property("main .actions .primary", "disabled")
+        assert browser.property("textarea[name=script]", "disabled")
+    finally:
+        asked.set()
+    wait_text(browser, "Scripts are enabled.")
+    assert not browser.property("main .actions .primary", "disabled")
+
+
 def test_a_node_that_runs_no_scripts_says_why_itself(browser, worker, show):
     worker.pages["/run_script"] = (404, {"error": "run_script_api_enabled is false"})
     show(worker, "script")

@@ -105,14 +105,19 @@ export function mount(root, ctx) {
 async function tellAllowed(ctx, line, form) {
   const kind = ctx.node().kind;
   if (!["worker", "scheduler", "mp"].includes(kind)) return;
+  form.allow(false); // until it is known
+  setText(line, "Loading whether the node allows scripts …");
   try {
     const { data } = await ctx.json(
       kind === "mp" ? "/config" : "/conf?names=run_script_api_enabled,script_allowed_imports",
     );
     const { run_script_api_enabled: on, script_allowed_imports: imports } =
       kind === "mp" ? data.mp || {} : data;
-    if (on === undefined) return;
-    form.allow(on);
+    form.allow(on !== false);
+    if (on === undefined) {
+      setText(line, "");
+      return;
+    }
     const href = `${nodeLink(ctx.node(), "config")}?q=run_script_api_enabled`;
     const config = h("a", { href }, "Config");
     replace(
@@ -126,6 +131,9 @@ async function tellAllowed(ctx, line, form) {
           ],
     );
   } catch (error) {
-    /* the node's answer to a script says it too */
+    if (error.name === "AbortError") return;
+    // The node's answer to a script says it, too.
+    form.allow(true);
+    setText(line, "");
   }
 }
