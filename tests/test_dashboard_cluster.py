@@ -1132,10 +1132,11 @@ def test_an_operation_without_a_server_to_send_it_to_says_why(show, server, stor
     assert browser.text(why) == ""
     story.trusted = False
     browser.script("return (await import('/static/js/server.js')).loadSession()")
-    browser.wait_for(lambda: browser.property(run, "disabled"))
+    locked = "Read-only. To make changes, enter the access token."
+    browser.wait_for(lambda: browser.property(run, "disabled") and browser.text(why) == locked)
     browser.click("main .tabs a:last-child")
     browser.wait_for(lambda: browser.has("#rollout-missing"))
-    assert browser.text("#rollout-missing") == ""  # the line above says what is missing
+    assert browser.text("#rollout-missing") == locked
 
 
 def test_settings_are_compared_when_nodes_are_selected(show, server):
@@ -3352,6 +3353,35 @@ def test_an_action_asks_for_no_nodes_while_the_frontend_is_away(show, server):
         assert "Select nodes in the table above." not in browser.text("main")
     finally:
         browser.offline(False)
+
+
+@pytest.mark.parametrize(
+    "page,why",
+    [
+        ("many?action=setting", "#bulk-advice"),
+        ("many?tab=cache", "#operation-missing"),
+        ("many?tab=rollout", "#rollout-missing"),
+    ],
+)
+def test_a_form_says_first_why_nothing_can_be_sent_at_all(show, server, story, page, why):
+    story.trusted = False
+    browser = show(server, "/#/" + page, "main " + why)
+    locked = "Read-only. To make changes, enter the access token."
+    browser.wait_for(lambda: browser.text(why) == locked)
+    browser.offline(True)
+    try:
+        browser.wait_for(lambda: poll(browser) or browser.has(".banner"))
+        browser.wait_for(lambda: browser.text(why) == "The frontend does not respond.")
+    finally:
+        browser.offline(False)
+
+
+def test_on_a_telephone_the_icon_that_copies_the_link_is_muted_like_the_others(show, server):
+    browser = show(server)
+    browser.resize(360, 800)
+    colour = "return getComputedStyle(document.querySelector('button[aria-label^=%s]')).color"
+    same = [browser.script(colour % json.dumps(label)) for label in ("Copy link", "Help")]
+    assert same[0] == same[1]
 
 
 def test_events_that_are_not_loaded_are_not_copied(show, server):

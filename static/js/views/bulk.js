@@ -6,6 +6,7 @@ import {
   fitted,
   guarded,
   kindText,
+  LOCKED,
   nodeLink,
   searchBox,
   setOff,
@@ -17,7 +18,7 @@ import { confirmDialog } from "../dialog.js";
 import { h, replace, setText, whole } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
 import { explain } from "../panel.js";
-import { each, getText, instanceName, nodePath, sendJson, store } from "../server.js";
+import { each, getText, instanceName, nodePath, sendJson, store, trusted } from "../server.js";
 import { DataTable } from "../table.js";
 import { SETTABLE } from "../words.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
@@ -46,6 +47,12 @@ const hasCache = (node) => node.kind === "worker";
 
 const input = (name, more = {}) =>
   h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
+
+/** Why nothing can be sent at all; "" when it can be, or as long as that is not known. */
+export function whyShut() {
+  if (store.error) return "The frontend does not respond.";
+  return store.session && !trusted() ? LOCKED : "";
+}
 
 /** The first names of a list, and how many more there are. */
 export function namesText(nodes) {
@@ -552,11 +559,8 @@ class BulkActions {
     setText(this.go, nodes.length ? `Apply to ${plural(nodes.length, "node")}` : "Apply");
     this.requests.hidden = !ready || !nodes.length;
     setText(this.preview, ready ? this.#previewText(nodes) : "");
-    const select = store.error
-      ? "The frontend does not respond."
-      : "Select nodes in the table above.";
-    const advice = ready ? select : "Fill in the fields above.";
-    const said = this.requests.hidden ? advice : this.#sentence(nodes);
+    const lacks = ready ? "Select nodes in the table above." : "Fill in the fields above.";
+    const said = this.requests.hidden ? whyShut() || lacks : this.#sentence(nodes);
     if (this.advice.textContent !== said) replace(this.advice, whole(said));
     setText(this.count, this.chosen.size ? `${plain(this.chosen.size)} selected` : "");
     if (!store.status) return;

@@ -16,9 +16,9 @@ import {
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
-import { each, getJson, nodePath, sendJson, store, trusted } from "../server.js";
+import { each, getJson, nodePath, sendJson, store } from "../server.js";
 import { KINDS } from "../words.js";
-import { errorText, goOn, inWords, resultCell } from "./bulk.js";
+import { errorText, goOn, inWords, resultCell, whyShut } from "./bulk.js";
 
 const TIMEOUT = 30; // seconds
 const MOST_TOKENS = 200000; // of one prompt
@@ -555,13 +555,12 @@ export class CacheOperations {
   #sayMissing() {
     const servers = this.#servers();
     const isNone = !servers.some((node) => this.chosen.has(node.key));
-    const canSend = !store.error && trusted(); // else that stands above
     const lacks = this.#emptyFields(this.operation);
     const unasked = lacks.filter((name) => !(this.isLoading && REPORTED.includes(name)));
     let why = lacks.length ? "Loading the model and its world size …" : "";
     if (isNone) why = whyNone(servers, "Select at least one server.");
     else if (unasked.length) why = askFor(unasked);
-    setText(this.missing, canSend ? why : "");
+    setText(this.missing, whyShut() || why);
     const [run, test] = this.runs;
     setOff(run, isNone || lacks.length > 0);
     if (test) setOff(test, isNone || this.#emptyFields(this.operation.dry).length > 0);

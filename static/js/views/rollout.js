@@ -20,7 +20,7 @@ import {
 import { metricLabel, metricUnit, SETTABLE } from "../words.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
-import { errorText, goOn, namesText, resultCell } from "./bulk.js";
+import { errorText, goOn, namesText, resultCell, whyShut } from "./bulk.js";
 import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
@@ -211,6 +211,9 @@ function restored() {
 
 let current = restored(); // the Rollout that goes on
 
+/** Whether requests are on their way: there is nothing to press. */
+const isBusy = ({ state }) => ["applying", "undoing"].includes(state);
+
 /** The figures of the first node and of the rest, before and since: rows of texts. */
 function comparison(rollout) {
   const { since, series } = rollout;
@@ -253,6 +256,7 @@ export class RolloutView {
       else if (why) replace(this.element, empty(why));
       else this.#drawForm(groups);
     }
+    if (current && !isBusy(current)) setText(this.shut, whyShut());
     if (current && current.state === "watching") this.#watch(status);
   }
 
@@ -374,8 +378,7 @@ export class RolloutView {
     const { setting, problem, isReady } = this.change;
     const value = problem ? "Correct the new value." : "Enter the new value.";
     const missing = setting ? value : "Enter a setting and its new value.";
-    // Why nothing can be sent at all stands above.
-    setText(this.missing, isReady || store.error || !trusted() ? "" : missing);
+    setText(this.missing, whyShut() || (isReady ? "" : missing));
     setOff(this.go, !isReady);
   }
 
@@ -456,6 +459,7 @@ export class RolloutView {
     const rollout = current;
     this.wait = h("p", { class: "quiet-line", id: "rollout-state", role: "status" });
     this.compared = h("div");
+    this.shut = h("span", { class: "progress" });
     this.resultBox = h("div", { class: "requests" });
     this.goOn = null;
     replace(
@@ -476,7 +480,7 @@ export class RolloutView {
         ),
         this.wait,
         this.compared,
-        h("div", { class: "actions" }, this.#buttons()),
+        h("div", { class: "actions" }, this.#buttons(), this.shut),
         this.resultBox,
         h(
           "p",
@@ -497,7 +501,7 @@ export class RolloutView {
   /** What can be done now; nothing while requests are on their way. */
   #buttons() {
     const { state, changed, pending } = current;
-    if (["applying", "undoing"].includes(state)) return [];
+    if (isBusy(current)) return [];
     const act = (label, work) => guarded(button(label, work), this.signal);
     const canGoOn = pending.length > 0 && state !== "undone";
     this.goOn = canGoOn ? act("", () => this.#finish()) : null;
