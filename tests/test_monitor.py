@@ -654,6 +654,14 @@ def test_since_of_a_child_is_an_age_on_its_frontends_clock_and_never_in_the_futu
     assert cluster.node("rack1/u")["since"] <= cluster.clock.wall()
 
 
+@pytest.mark.parametrize("more, is_known", [({}, True), ({"since_known": False}, False)])
+def test_its_frontend_says_whether_the_since_of_a_child_is_known(more, is_known):
+    cluster = Cluster(proxies=[RACK])
+    cluster.answers["rack1"] = status_of(dict(CHILD, since=5000.0, **more), time=5060.0)
+    cluster.round()
+    assert cluster.node("rack1/u").get("since_known", True) is is_known
+
+
 def test_a_gateway_error_for_a_proxied_child_means_that_the_child_is_down():
     cluster = Cluster(proxies=[RACK])
     cluster.answers["rack1"] = {"/metrics": (502, {"detail": "no such socket"})}
