@@ -2705,6 +2705,9 @@ def test_the_tip_of_the_map_closes_with_escape_and_leaves_with_the_width(show, f
     tip = ".map-card .chart-tip"
     browser.hover(".map .sq.outlier")
     browser.wait_for(lambda: "× the median of its model" in browser.text(tip))
+    # Its outline is over the squares beside it.
+    last = "const one = document.querySelector('.sq.chosen'); return one === one.parentNode"
+    assert browser.script(last + ".lastElementChild")
     browser.press("Escape")
     browser.wait_for(lambda: not browser.has(tip))
     browser.hover(".map .sq.down")

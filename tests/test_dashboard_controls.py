@@ -210,6 +210,9 @@ def test_the_palette_says_how_many_more_alerts_there_are(browser, server):
     browser.press("Control+k")
     browser.wait_for(lambda: browser.has(".palette-text"))
     assert browser.texts(".palette-text")[3] == "and 2 more alerts"
+    # An alert has the sign of how grave it is, and no state: its node may be up.
+    first = "return document.querySelector('.palette [role=option] .state').textContent"
+    assert browser.script(first) in ("■", "◆")
     browser.type(".palette-input", "something")
     browser.wait_for(lambda: browser.has(".palette mark"))
     assert browser.texts(".palette-text")[3] == "and 2 more alerts"

@@ -448,6 +448,24 @@ def test_an_environment_value_filters_the_cluster(browser, demo, show):
     )
 
 
+def test_a_name_of_a_variable_of_16_letters_is_whole_on_a_telephone(browser, worker, show):
+    worker.pages["/env"] = {"PYTHONUNBUFFERED": "1", "HF_HOME": "/models"}
+    browser.resize(360, 800)
+    try:
+        show(worker, "environment")
+        browser.wait_for(lambda: browser.count("main tbody th") == 2)
+        lines = (
+            "const range = document.createRange();"
+            "return [...document.querySelectorAll('main tbody th')].map((one) => {"
+            "  range.selectNodeContents(one);"
+            "  const tops = [...range.getClientRects()].map(({top}) => Math.round(top));"
+            "  return new Set(tops).size })"
+        )
+        assert browser.script(lines) == [1, 1]
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_a_list_of_paths_is_broken_between_them(browser, worker, show):
     paths = ["/opt/lmcache/venv/bin", "/usr/local/nvidia/bin", "/usr/local/cuda/bin", "/usr/bin"]
     worker.pages["/env"] = {"PATH": ":".join(paths)}
