@@ -671,6 +671,16 @@ def test_what_many_nodes_did_at_one_time_is_one_row(run):
     assert run("views/eventlist.js", body, down) == ["5 nodes are down: timed out"]
 
 
+def test_an_outage_stands_above_what_ended_in_the_second_in_which_it_began(run):
+    events = [
+        event(2, "node_degraded", "w0", 50, 100.7, "w0 is degraded: slow response"),
+        event(1, "node_down", "w0", 100.2, text="w0 is down: timed out"),
+        event(3, "restart", "w1", 101.0, text="w1 restarted"),
+    ]
+    body = "return eventRows(given[0]).map((row) => row.id)"
+    assert run("views/eventlist.js", body, events) == [3, 1, 2]
+
+
 def test_what_still_lasts_and_what_is_over_is_told(run):
     events = [
         event(3, "alert", None, 100, None, "evictions rising"),
@@ -1789,7 +1799,9 @@ def test_the_legend_of_marks_lists_the_signs_that_are_drawn_and_what_a_number_co
     apart = [[10, "restart"], [40, "alert"], [80, "change"], [300, "resolved"]]
     assert run("chart.js", body, apart) == [["alert", "change", "restart"], 0]
     near = [[10, "restart"], [10.1, "alert"], [10.2, "other"], [10.3, "resolved"], [80, "change"]]
-    assert run("chart.js", body, near) == [["change", "more", "other", "restart"], 1]
+    # Their lines are drawn, also of those that the number counts.
+    drawn = ["alert", "change", "more", "other", "resolved", "restart"]
+    assert run("chart.js", body, near) == [drawn, 1]
     body = (
         "const legend = new MarkLegend(() => [{signs: new Set(['alert', 'more'])}]);"
         "legend.draw(); return [...legend.element.children].map((one) => one.textContent)"

@@ -50,6 +50,8 @@ export const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
 /** Where a row stands in a list: what lasted and is over at its end, all else at its start. */
 export const rowTime = (event) =>
   LASTING.includes(event.kind) && isOver(event) ? event.until : event.time;
+/** The second that is shown: in it, what lasts stands above what ended as it began. */
+const second = (event) => Math.floor(rowTime(event));
 /** From one second that is shown to the other, so that they add up. */
 export const secondsBetween = (start, end) => Math.floor(end) - Math.floor(start);
 export const lastedSeconds = (event, now) =>
@@ -190,7 +192,7 @@ function together(events) {
   return inGroups(events, likeness)
     .flatMap(perInstance)
     .flatMap((group) => (isOne(group) ? [rowOf(group)] : group))
-    .sort((a, b) => rowTime(b) - rowTime(a));
+    .sort((a, b) => second(b) - second(a) || lasts(b) - lasts(a) || rowTime(b) - rowTime(a));
 }
 
 /** Alerts whose event of the node's state is there too: "w0 is down" need not be read twice. */
