@@ -313,6 +313,10 @@ def test_the_other_nodes_of_an_instance_are_a_table_on_the_pages_of_engine_and_s
     place = "section[aria-label='Other nodes of this instance']"
     browser.wait_for(lambda: browser.count(place + " tbody a") == 5)
     browser.wait_for(lambda: "Hit rate" in browser.text(place + " thead"))
+    assert "Current values" not in browser.text(place)
+    browser.press("l")
+    browser.wait_for(lambda: "Current values" in browser.text(place))
+    browser.press("l")
     browser.focus("main .tiles a")
     tab_to(browser, "e.textContent === 'llama70b-b_worker0'")
     browser.press("Enter")
@@ -404,6 +408,55 @@ def test_a_tile_and_the_legend_of_a_chart_tell_the_same_figure_at_any_time(page,
     browser.wait_for(lambda: browser.script(count) > 2, 60)
     told = browser.script("return window.told")
     assert [one for one in told if one[0] != one[1]] == []
+
+
+# Delays what the server says at this path.
+DELAY = (
+    "const [path, delay] = arguments; const real = window.fetch;"
+    "window.fetch = async (url, ...more) => {"
+    " if (String(url).includes(path)) await new Promise((go) => setTimeout(go, delay));"
+    " return real(url, ...more); };"
+)
+
+
+@pytest.mark.parametrize("place, name", [("#/", "Evictions"), ("#/node/mp-0", "L2 to L1")])
+def test_tiles_and_legends_change_together_while_the_history_is_awaited(page, demo, place, name):
+    browser = page(demo, place)
+    browser.wait_for(lambda: any(name in one for one in browser.texts("main .legend li")), 60)
+    browser.script(
+        "const [name] = arguments; const item = (selector) =>"
+        " [...document.querySelectorAll(selector)].find((one) => one.textContent.startsWith(name));"
+        "const figure = (element) => element.textContent.replace(/\\s/g, '');"
+        "window.told = [];"
+        "const look = () => window.told.push(["
+        " figure(item('main .tile').querySelector('.value')),"
+        " figure(item('main .legend li').querySelector('b')),"
+        " document.querySelector('main .charts-card h2').textContent]);"
+        "new MutationObserver(look).observe(document.querySelector('main'),"
+        " {subtree: true, childList: true, characterData: true})",
+        name,
+    )
+    browser.script(DELAY, "api/history", 1500)
+    poll = "await (await import('/static/js/server.js')).poll();"
+    browser.wait_for(
+        lambda: browser.script(poll + "return new Set(told.map(([one]) => one)).size") > 1, 60
+    )
+    browser.script("(await import('/static/js/address.js')).setLast(21600)")
+    ranges = poll + "return new Set(told.map(([, , range]) => range.slice(0, 2))).size"
+    browser.wait_for(lambda: browser.script(ranges) > 1, 60)
+    told = browser.script("return window.told")
+    assert [one for one in told if one[0] != one[1]] == []
+
+
+def test_a_page_that_waits_for_the_server_says_at_once_which_it_will_be(page, demo):
+    browser = page(demo, "#/node/llama70b-b_worker0")
+    browser.wait_for(lambda: browser.has("main .tiles a"))
+    browser.script(DELAY, "api/status", 8000)
+    browser.script("location.hash = '#/node/llama70b-b_worker1'")
+    browser.wait_for(lambda: browser.text("main h1") == "llama70b-b_worker1", 1.5)
+    assert browser.text("main .loading") == "Loading …" and not browser.has("main .tiles")
+    browser.wait_for(lambda: browser.has("main .tiles a"))
+    assert browser.text("main h1") == "llama70b-b_worker1"
 
 
 def test_cards_of_a_row_are_no_higher_than_what_is_in_them(page, demo):

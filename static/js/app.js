@@ -3,6 +3,7 @@
 import { parseRoute } from "./address.js";
 import { button, empty, toast } from "./controls.js";
 import { h, replace } from "./dom.js";
+import { middle } from "./format.js";
 import {
   loadFailure,
   loadModule,
@@ -42,20 +43,24 @@ const OTHERS = [
   () => import("./palette.js"),
   () => import("./views/groups.js"),
 ];
+const AT_ONCE = 150; // ms in which a view replaces the one before
 const PRELOAD = 3000; // ms after the first status: the first view has what it needs
 
 const main = document.querySelector("main");
 let current = null; // {id, abort, view}
 let failed = null; // when the last status came before the view could not be loaded
 
+/** The head of a page whose view is not there. */
+function headOf({ view, key }) {
+  const title = view === "node" ? middle(key, 60) : placeName(view);
+  return h("div", { class: "page-head" }, h("h1", {}, title));
+}
+
 function showFailure(error) {
   failed = store.received;
-  const { view, key } = parseRoute();
-  const title = view === "node" ? key : placeName(view);
   // The banner that is shown while the server is away has a button that tries again.
   const again = error.isUnreachable ? [] : [button("Try again", route)];
-  const head = h("div", { class: "page-head" }, h("h1", {}, title));
-  replace(main, head, empty(loadFailure("view", error), ...again));
+  replace(main, headOf(parseRoute()), empty(loadFailure("view", error), ...again));
   console.error(error);
 }
 
@@ -132,7 +137,8 @@ async function route() {
   const moved = current !== null;
   const mine = { id, abort: new AbortController(), view: null };
   current = mine;
-  main.classList.add("changing");
+  const loading = () => replace(main, headOf(to), h("p", { class: "loading" }, "Loading …"));
+  const late = moved && setTimeout(() => current === mine && loading(), AT_ONCE);
   try {
     await open(to, mine, moved, top);
   } catch (error) {
@@ -140,7 +146,7 @@ async function route() {
     current = null; // the next try builds it anew
     showFailure(error);
   } finally {
-    main.classList.remove("changing");
+    clearTimeout(late);
   }
 }
 

@@ -18,6 +18,7 @@ import {
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
+import { presentNote } from "../views/present.js";
 import { InstanceFigures } from "./nodecharts.js";
 import { keptAnswer, readEither } from "./util.js";
 
@@ -812,6 +813,7 @@ function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
     title,
     note,
     ctx,
+    tools: [presentNote(ctx.signal, "Current values")],
     load: async (signal) => {
       if (asked) {
         await again(signal);

@@ -330,10 +330,11 @@ class NodeHistory extends FigureHistory {
       this.range = null; // the next status asks again
       throw error;
     }
-    if (range !== timeRange()) return false;
+    const end = endOf(answer, status.time);
+    if (range !== timeRange() || (this.isKnown && end < this.end)) return false;
     this.answered = range;
     this.series = new Map(answer.series.map((one) => [one.metric, one]));
-    this.end = endOf(answer, status.time);
+    this.end = end;
     this.interval = answer.interval;
     return true;
   }
@@ -517,12 +518,11 @@ export class NodeFigures {
         node.kind,
       );
     const { history } = this;
-    // Later, tiles wait for the charts: both tell the figures of one moment.
+    // Tiles and charts change together, also to another range: both are of one moment.
     if (!history.end) this.#drawTiles(node);
+    else if (history.isKnown) this.#show(node, status);
     try {
-      const isNew = await history.load(status);
-      if (isNew) this.#show(node, status);
-      else this.#drawTiles(node);
+      if (await history.load(status)) this.#show(this.ctx.node(), store.status);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.#drawTiles(node);

@@ -106,7 +106,7 @@ function aboutRows(node, more) {
     ["State", stateMark(node.state)],
     [
       "In this state since",
-      `${node.since_known === false ? "before " : ""}${fullTime(node.since)}`,
+      `${fullTime(node.since)}${node.since_known === false ? " or earlier" : ""}`,
     ],
     [
       "Self-reported health",
@@ -238,7 +238,7 @@ class Overview {
     this.charts.hidden = !hasFigures;
     if (hasFigures) this.figures.update(node, status);
     // What stands beside the figures is of the moment that they are of.
-    if (!hasFigures || !this.figures.told.time) this.redraw();
+    if (!hasFigures || !this.figures.isChanging) this.redraw();
   }
 }
 

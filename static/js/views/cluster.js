@@ -577,7 +577,8 @@ class ClusterView {
     this.eventCard.follow(this.alerts);
     this.charts = new ChartsCard({ charts: CHARTS, strip: true });
     this.tiles = new Tiles((id) => this.charts.reveal(id));
-    this.history = memory.history || new FigureHistory();
+    const { history } = memory;
+    this.history = history && history.isKnown ? history : new FigureHistory();
     this.history.follow(signal);
     memory.history = this.history;
     this.selection = new Selection(() => this.#clearSelection());
@@ -694,12 +695,19 @@ class ClusterView {
     this.alerts.isBlank = this.history.isBlank;
     this.alerts.update({ ...status, alerts: allAlerts(status) }, alerts, this.events, this.rows);
     this.#fitCards();
-    // Figures of now would be wrong in a fixed range.
-    if (timeRange().live || this.history.end)
-      this.tiles.update(status, this.history.end ? this.history : null, this.events);
-    this.charts.update(status, this.history, marksOf(events));
+    // Tiles and charts change together, also to another range: both are of one moment.
+    if (!this.history.isChanging) this.#drawHistory(status, marksOf(events));
     const now = timeRange().live ? status.time : end;
     this.eventCard.update(this.rows.filter(inside), now, this.missing);
+  }
+
+  #drawHistory(status, marks) {
+    const { history } = this;
+    history.metrics = status.totals;
+    // Figures of now would be wrong in a fixed range.
+    if (timeRange().live || history.end)
+      this.tiles.update(status, history.end ? history : null, this.events);
+    this.charts.update(status, history, marks);
   }
 
   /** Without alerts their card is a line over the events. */

@@ -348,6 +348,11 @@ export class FigureHistory {
     return this.answered === timeRange();
   }
 
+  /** Whether another range was chosen, and its figures are on their way. */
+  get isChanging() {
+    return this.end > 0 && this.range === timeRange() && !this.isKnown;
+  }
+
   /** Whether nothing is recorded in the page's fixed range: that is no good news. */
   get isBlank() {
     const { live, from, to } = timeRange();
@@ -359,7 +364,6 @@ export class FigureHistory {
   /** Ask for the history when it is due; resolves with true when there is a new answer. */
   async load(status) {
     const range = timeRange();
-    this.metrics = status.totals;
     const pace = Math.max(LEAST_RELOAD, range.seconds / RELOADS);
     const again = range !== this.range || status.started !== this.started;
     const due = again || (range.live && status.time - this.asked >= pace);
@@ -729,7 +733,7 @@ export class ChartsCard {
     const drawn = this.charts.map(({ of }) => of(history));
     const lines = drawn.flat(2);
     const { start, end } = axisSpan(history.end || status.time);
-    const since = history.end ? sinceText(lines, history) : "";
+    const since = history.end && history.isKnown ? sinceText(lines, history) : "";
     this.#drawTitle(spanText(start, end, status.time));
     setText(this.zone, zone(end));
     setText(this.since, since);
