@@ -2895,6 +2895,28 @@ def test_a_fleet_says_how_many_nodes_its_sums_still_lack(show):
         browser.wait_for(lambda: browser.text(".page-head > .muted") == said)
 
 
+def test_on_a_tablet_no_dot_ends_a_line_of_the_head_and_the_tools_have_two_lines(show):
+    story = large_fleet(200)
+    for one in story.nodes[:33]:
+        one["state"] = "degraded"
+    with StoryServer(story) as server:
+        try:
+            browser = show(server, "/#/?state=bad")
+            browser.resize(768, 900)
+            lines = (
+                "const shown = [...document.querySelectorAll(arguments[0])].filter((one) =>"
+                " one.offsetWidth);"
+                "return new Set(shown.map((one) => { const box = one.getBoundingClientRect();"
+                " return Math.round((box.top + box.bottom) / 16); })).size"
+            )
+            # Those that begin a line have their dot outside, where it is cut off.
+            assert browser.texts(".page-head .dots .gap") == ["209 nodes", "· 40 instances"]
+            assert browser.style(".page-head .dots", "clip-path").endswith("12px)")
+            browser.wait_for(lambda: browser.script(lines, ".instance-tools > *") == 2)
+        finally:
+            browser.resize(1280, 800)
+
+
 # ---- events, palette, help
 
 

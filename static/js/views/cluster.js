@@ -15,7 +15,7 @@ import {
   stateMark,
   working,
 } from "../controls.js";
-import { h, replace, setText } from "../dom.js";
+import { dotted, h, replace, setText } from "../dom.js";
 import { duration, minuteOf, plain, plural } from "../format.js";
 import {
   each,
@@ -127,7 +127,11 @@ class Head {
         shown.map((state) => countMark(state, counts[state])),
       );
     }
-    setText(this.size, sizeText(status));
+    const size = sizeText(status);
+    if (this.size.dataset.shown !== size) {
+      this.size.dataset.shown = size;
+      replace(this.size, dotted(size.split(" · ")));
+    }
     this.tick();
   }
 
