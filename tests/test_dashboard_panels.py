@@ -1091,6 +1091,21 @@ def test_on_a_telephone_each_row_of_the_environment_has_its_link_on_one_line(bro
     assert max(browser.script(lines)) < 30
 
 
+def test_the_marks_of_a_list_of_facts_stand_below_each_other(browser, demo, show):
+    lefts = (
+        "return [...document.querySelectorAll('main .facts :is(.state, .state-word)')]"
+        "  .map((mark) => { const range = document.createRange();"
+        "    range.setStart(document.createTreeWalker(mark, 4).nextNode(), 0);"
+        "    range.setEnd(range.startContainer, 1);"
+        "    return Math.round(range.getBoundingClientRect().left) })"
+    )
+    browser.resize(1440, 900)
+    show(demo, "overview", "llama70b-b_worker1")
+    browser.wait_for(lambda: browser.has("main .facts .state-word"))
+    up, healthy = browser.script(lefts)
+    assert up == healthy
+
+
 def test_a_script_is_not_offered_before_the_node_allows_it(browser, worker, show):
     conf = {**worker.pages["/conf"], "run_script_api_enabled": True}
     asked = threading.Event()
