@@ -1149,6 +1149,14 @@ def test_settings_are_compared_when_nodes_are_selected(show, server):
     browser.wait_for(lambda: not browser.property(card + "button", "disabled"))
 
 
+def test_where_no_node_is_reachable_nobody_is_asked_to_select_two(show, server, story):
+    for node in story.nodes:
+        node.update(state="down", error="connection refused", metrics={})
+    browser = show(server, "/#/compare", "[aria-label='Settings that differ']")
+    told = "[aria-label='Settings that differ'] .panel-head > p"
+    browser.wait_for(lambda: browser.text(told) == "No node is reachable.")
+
+
 def test_recent_events_are_the_newest_whatever_they_are(show, server, story):
     for ago in range(30, 40):
         story.event(ago * 60, "restart", "w%d restarted" % ago, node="w%d" % ago)

@@ -112,7 +112,9 @@ export class SettingsCard {
   /** What can be compared now; `isBusy` while it is. */
   #ready(isBusy = false) {
     const isNone = this.keys.length < 2;
-    setText(this.about, isNone ? "Select at least two nodes above" : "between the selected nodes");
+    const needs = "Select at least two nodes above";
+    const why = isNone && whyNone([...store.byKey.values()], needs);
+    setText(this.about, why || "between the selected nodes");
     setOff(this.button, isNone || isBusy);
   }
 
@@ -134,6 +136,7 @@ export class SettingsCard {
 
   /** The states of nodes may be others than before. */
   update() {
+    if (this.keys.length < 2) this.#ready();
     if (this.isWaiting && this.keys.length <= UNASKED) this.compare();
   }
 
