@@ -497,6 +497,17 @@ def test_many_points_are_thinned_to_the_extremes_of_each_pixel(run):
     assert count <= 110 and high == 99 and low == 0
 
 
+def test_the_small_graph_of_a_tile_ends_at_its_figure(run):
+    body = (
+        "const tile = new Tile({id: 'failures_per_second', chart: '', note: () => ''}, () => {});"
+        "const end = (value) => { tile.update(value, {}, {}, [0, 0, 9, 9, 4, 2], '');"
+        " return Number(tile.element.querySelector('.spark-end').getAttribute('cy')); };"
+        "return [end(0), end(2), end(null)]"
+    )
+    zero, mean, gone = run("views/figures.js", body)
+    assert zero > mean == gone
+
+
 def test_small_graphs_make_no_disaster_of_noise(run):
     assert run("chartmath.js", "return sparkRange([0.62, 0.65], 'ratio')") == [0, 1]
     assert run("chartmath.js", "return sparkRange([98, 100], '1/s')") == [0, 100]

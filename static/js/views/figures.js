@@ -232,11 +232,14 @@ export class Tile {
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
     this.#drawNote(this.note(totals, counts));
     this.value = value;
-    this.#drawMovement(values || [], otherNodes);
-    const signature = (values || []).join();
+    // The line ends at the figure, not at the mean of its last slot.
+    const isNow = isNumber(value) && values.length > 0;
+    const line = isNow ? [...values.slice(0, -1), value] : values;
+    this.#drawMovement(isNow && !otherNodes ? line : [], otherNodes);
+    const signature = line.join();
     if (signature === this.signature) return;
     this.signature = signature;
-    replace(this.graph, sparkline(values, { unit: this.unitName }));
+    replace(this.graph, sparkline(line, { unit: this.unitName }));
   }
 
   #drawNote(note) {
@@ -246,9 +249,7 @@ export class Tile {
   }
 
   /** How the figure that is shown moved against the past. */
-  #drawMovement(values, otherNodes) {
-    const isCompared = !otherNodes && isNumber(this.value); // else nothing is reported now
-    const compared = isCompared ? [...values.slice(0, -1), this.value] : [];
+  #drawMovement(compared, otherNodes) {
     const { text, large } = movementText(compared, this.unitName);
     setText(this.delta, text);
     this.delta.classList.toggle("large", large);
