@@ -1139,6 +1139,17 @@ def test_an_operation_without_a_server_to_send_it_to_says_why(show, server, stor
     assert browser.text("#rollout-missing") == locked
 
 
+def test_what_lines_are_a_share_of_stands_at_one_edge_on_a_telephone(show, server):
+    browser = show(server)
+    browser.resize(360, 900)
+    browser.wait_for(lambda: browser.count(".legend[data-share]") == 2)
+    edges = (
+        "return [...document.querySelectorAll('.legend[data-share]')]"
+        ".map((one) => one.getBoundingClientRect().left)"
+    )
+    assert len(set(browser.script(edges))) == 1
+
+
 def test_settings_are_compared_when_nodes_are_selected(show, server):
     browser = show(server, "/#/compare?nodes=mp-0", "[aria-label='Settings that differ']")
     card = "[aria-label='Settings that differ'] "
