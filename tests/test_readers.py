@@ -696,6 +696,7 @@ def test_an_outage_tells_its_first_reason_and_the_present_one_as_its_alert_does(
     assert told("") == ("w0 is down: connection refused", refused, refused)
     gone = said + "no such socket"
     assert told("no such socket") == (then + "no such socket", gone, gone)
+    assert told("connection refused")[0] == "w0 is down: connection refused", "as at first"
     full = said + "no route to host"
     assert told("no route to host") == (then + "no route to host", full, full)
     changes = cluster.monitor.events.changed_since(0)[-1].changed
