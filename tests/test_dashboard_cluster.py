@@ -2875,6 +2875,11 @@ def test_instances_that_are_up_need_attention_by_their_alerts_then_as_outliers(s
         assert [tuple(one.split("\n")[-2:]) for one in groups[2:6]] == alerted
         assert browser.attribute("nav details:nth-of-type(6) .tag", "title") == text
         assert "low hit rate" in groups[6] and "Outlier" not in groups[0]
+        cut = (
+            "const all = [...document.querySelectorAll('nav summary > .tag')].filter((one) =>"
+            " one.scrollWidth > one.clientWidth); return all.map((one) => one.textContent)"
+        )
+        assert not [one for one in browser.script(cut) if re.match("low hit rate|2 alerts", one)]
         # What is left: neither down, nor with an alert, nor an outlier.
         assert browser.texts("nav .side-line")[0].split("\n")[1:] == ["up", "184 instances", "920"]
 

@@ -231,7 +231,6 @@ export function groupsOf(status) {
   );
 }
 
-/** The worst first; of those that are up the ones with alerts. */
 const byState = (a, b) =>
   stateRank(a.state, a.nodes) - stateRank(b.state, b.nodes) ||
   Boolean(b.alert) - Boolean(a.alert) ||
@@ -254,7 +253,7 @@ function sectionsOf(groups) {
     title: "Needs attention",
     groups: bad.slice(0, ATTENTION_LIMIT),
     more: Math.max(0, bad.length - ATTENTION_LIMIT),
-    // The table can list what is down or degraded; the card of alerts is on the same page.
+    // The table lists by state alone.
     href: bad.slice(ATTENTION_LIMIT).some(({ state }) => state === "up") ? "#/" : "#/?state=bad",
   };
   const healthy = { title: "Healthy", groups: [], more: 0, summary: summaryOf(good) };

@@ -37,7 +37,7 @@ import {
 } from "../words.js";
 import { allAlerts, instanceOf } from "./alerts.js";
 
-const MOST_TOLD = 6; // alerts of an instance in words
+const MOST_TOLD = 6; // alerts in words
 const LINE = 32; // px, a row of one line
 const MOST_DRAWN = 80; // lines that are all in the DOM: a dozen figures in each take their time
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
@@ -97,7 +97,7 @@ export const instancesOf = oncePerStatus((status) =>
 /** Those that are far from the others of their model: name -> see `outliersOf`. */
 export const outliersIn = oncePerStatus((status) => outliersOf(instancesOf(status), status.uptime));
 
-/** The alerts that somebody should look at: name of an instance, or key of a node -> alerts. */
+/** Name of an instance, or key of a node -> its active alerts. */
 const alertsIn = oncePerStatus((status) => {
   const found = new Map();
   for (const alert of allAlerts(status)) {
@@ -108,10 +108,7 @@ const alertsIn = oncePerStatus((status) => {
   return found;
 });
 
-/**
- * What alerts an instance, or nodes, have: {text: "evictions rising" or "2 alerts", title: all that
- * they say}; null without one.
- */
+/** The alerts on these names: {text: "evictions rising" or "2 alerts", title}; null without. */
 export function alertsOn(status, names) {
   const known = alertsIn(status);
   const alerts = new Set(names.flatMap((name) => known.get(name) || []));
@@ -119,11 +116,8 @@ export function alertsOn(status, names) {
   const rules = new Set([...alerts].map(({ rule }) => rule));
   const [rule] = rules;
   const words = rule.replace(/_/g, " ").replace(/^l2/, "L2");
-  const said = new Set([...alerts].map(({ text }) => text));
-  return {
-    text: rules.size > 1 ? plural(rules.size, "alert") : words,
-    title: [...said].slice(0, MOST_TOLD).join("\n"),
-  };
+  const title = [...alerts].slice(0, MOST_TOLD).map((alert) => alert.text);
+  return { text: rules.size > 1 ? plural(rules.size, "alert") : words, title: title.join("\n") };
 }
 
 // ---- rows ----
