@@ -5766,6 +5766,13 @@ def are_alike(text: str, other: str) -> bool:
     return SLOW_FIGURE.sub("", text) == SLOW_FIGURE.sub("", other)
 
 
+def as_slow_as_now(alert: Alert, nodes: Mapping[str, NodeState]) -> Alert:
+    """The alert of a slow node with the response time of its last poll, which may be newer."""
+    state = nodes.get(alert.node or "") if alert.reason == "slow_response" else None
+    slow = [reason for reason in (state.reasons if state else []) if reason.startswith(SLOW)]
+    return alert._replace(text=alert.text[: alert.text.rindex(SLOW)] + slow[0]) if slow else alert
+
+
 def spoken_origin(change: Mapping[str, object]) -> str:
     """Who did something, after a sentence: ", by token from 10.2.0.14"."""
     return f", by {change['by']} from {change['from']}" if "from" in change else ""
@@ -8234,7 +8241,8 @@ class Monitor:
     def alerts(self) -> List[Alert]:
         """The alerts of the rules and of the other sources."""
         with self.watched.lock:
-            alerts = self._judge.book.alerts()
+            nodes = self.watched.nodes
+            alerts = [as_slow_as_now(one, nodes) for one in self._judge.book.alerts()]
         unix, nearby = self._clock.unix, self._alert_events.nearby
         alerts = [one._replace(since=unix(one.since), details=nearby(one.id)) for one in alerts]
         for source in self._alert_sources:

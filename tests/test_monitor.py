@@ -329,6 +329,16 @@ def test_a_node_whose_response_time_is_around_the_limit_has_one_alert_with_the_t
     ]
 
 
+def test_the_alert_of_a_slow_node_has_the_response_time_that_the_node_has():
+    cluster = Cluster({"w0": {"/metrics": page()}})
+    cluster.seconds = 3.3
+    cluster.round(times=2)
+    # Its next poll ends before the round in which the alert is seen again.
+    cluster.monitor.watched.nodes["w0"].reasons = ["slow response (6.3 s)"]
+    texts = [alert["text"] for alert in cluster.monitor.alert_documents()]
+    assert texts == ["w0 is degraded: slow response (6.3 s)"]
+
+
 def test_a_node_that_did_not_respond_in_time_for_once_is_slow_until_it_is_clearly_faster():
     cluster = Cluster({"w0": {"/metrics": page()}})
     cluster.round()
