@@ -2286,6 +2286,8 @@ def test_no_line_of_a_tile_begins_or_ends_with_a_dot(show, server):
     )
     assert browser.count(".tile") == 16
     assert browser.script(EDGE_DOTS, ".tile .more") == []
+    # Those that begin a line stand left of the box, where nothing is painted.
+    assert browser.style(".tile .more .dots", "clip-path") == "inset(-4px -4px -4px 12px)"
     cut = (
         "return [...document.querySelectorAll('.tile .more, .tile .more *')]"
         ".filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth)"
