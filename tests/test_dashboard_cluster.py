@@ -2569,6 +2569,20 @@ def test_the_nodes_of_an_instance_have_the_figures_of_the_status_that_its_page_s
     assert "500 ms" in browser.text(table) and "412 ms" not in browser.text(table)
 
 
+def test_a_page_that_is_open_before_its_instance_is_known_lists_its_other_nodes(
+    show, server, story
+):
+    node = next(one for one in story.nodes if one["kind"] == "scheduler")
+    known = {name: node[name] for name in ("instance", "instance_id")}
+    node.update(instance="", instance_id="")
+    browser = show(server, "/#/node/" + node["key"], "main .charts-card")
+    browser.wait_for(lambda: "This instance has no other nodes." in browser.text("main"))
+    node.update(known)
+    poll(browser)
+    names = "main [aria-label='Other nodes of this instance'] tbody th"
+    browser.wait_for(lambda: SICK in browser.texts(names))
+
+
 def test_charts_alone_are_not_said_to_be_the_last_values(show, server, story):
     node = next(one for one in story.nodes if one["kind"] == "scheduler")
     node.update(state="down", error="connection refused")
@@ -2884,6 +2898,20 @@ def test_instances_that_are_up_need_attention_by_their_alerts_then_as_outliers(s
         assert not [one for one in browser.script(cut) if re.match("low hit rate|2 alerts", one)]
         # What is left: neither down, nor with an alert, nor an outlier.
         assert browser.texts("nav .side-line")[0].split("\n")[1:] == ["up", "184 instances", "920"]
+
+
+def test_no_heading_is_the_last_line_of_what_needs_attention(show):
+    story = large_fleet(1000)
+    story.alerts = [one for one in story.alerts if one["rule"] == "node_down"]
+    for number in range(11, 22):
+        about = {"instance": "qwen32b-%03d" % number}
+        story.alerts.append(alert("config_drift", "warning", "Differ", story.now - 300, **about))
+    with StoryServer(story) as server:
+        browser = show(server)
+        browser.wait_for(lambda: browser.count(".map .sq") == 1009)
+        listed = browser.texts(".worst li")
+        assert listed[-2:] == ["qwen32b-021\nconfig drift", "and 12 more"]  # the outliers
+        assert len(listed) == 14
 
 
 def test_an_alert_on_all_instances_fills_no_list(show):

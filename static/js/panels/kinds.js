@@ -847,11 +847,10 @@ function children(ctx) {
 
 /** The other nodes of an instance, on the pages of its engine and of its scheduler. */
 function members(ctx) {
-  const { key } = ctx.node();
-  const instance = instanceOf(ctx.node());
+  const isOther = (node, own) => instanceOf(node) === instanceOf(own) && node.key !== own.key;
   return nodeTable(ctx, {
     title: "Other nodes of this instance",
-    belongs: (node) => instance && instanceOf(node) === instance && node.key !== key,
+    belongs: (node) => instanceOf(node) && ctx.node() && isOther(node, ctx.node()),
     emptyText: "This instance has no other nodes.",
     again: () => null,
   });

@@ -548,8 +548,11 @@ function needAttention(status, instances) {
     });
   if (far.length) far.unshift(["", "against the median of its model", ""]);
   const all = [...bad, ...alerted, ...far];
-  const more = all.length - MOST_NAMED;
-  return more > 1 ? [...all.slice(0, MOST_NAMED), ["", `and ${plain(more)} more`, ""]] : all;
+  if (all.length <= MOST_NAMED + 1) return all;
+  const shown = all.slice(0, MOST_NAMED);
+  if (!shown[MOST_NAMED - 1][0]) shown.pop(); // a heading over nothing
+  const named = (rows) => rows.filter(([name]) => name).length;
+  return [...shown, ["", `and ${plain(named(all) - named(shown))} more`, ""]];
 }
 
 /** How far a value is from its median, as a factor: half of it is as far as twice as much. */
