@@ -891,14 +891,19 @@ def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
     full, listed = monitor.status(), json.loads(monitor.status_json(figures=lf.LISTED)[0])
     assert {*listed} == {*full} and listed["counts"] == full["counts"]
     (node, _) = listed["nodes"]
-    assert {*full["nodes"][0]} - {*node} == {"id", "address", "polled", "path"}
+    unlisted = {"name", "worker_id", "models", "series"}
+    assert {*full["nodes"][0]} - {*node} == {"id", "address", "polled", "path"} | unlisted
     assert full["nodes"][0]["path"] == "/proxy2/w0", "what a list leaves out"
+    assert full["nodes"][0]["name"] == full["nodes"][0]["key"]
+    for one in full["instances"]:
+        assert one["nodes"] == [n["key"] for n in full["nodes"] if n["instance_id"] == one["id"]]
+    assert full["instances"] and "nodes" not in listed["instances"][0]
     assert set(listed["instances"][0]["spread"]) <= {*lf.LISTED_SPREAD}
     assert (
         lf.shown_figures({"local_cache_bytes": 1234567.0}, lf.LISTED)["local_cache_bytes"]
         == 1.235e6
     )
-    assert node["metrics"] and {*node["metrics"]} < {*lf.LISTED} and not node["series"]
+    assert node["metrics"] and {*node["metrics"]} < {*lf.LISTED}
     # The hit rates of instances can be put together.
     weights = [{*one["metrics"]} & {"lookup_tokens_per_second"} for one in listed["instances"]]
     assert all(weights) and "lookup_tokens_per_second" not in node["metrics"]

@@ -372,15 +372,24 @@ export async function poll() {
   schedule();
 }
 
+/** Put back what a list of nodes leaves out, because other members of it tell that. */
+function completed(status, whole) {
+  const members = new Map();
+  status.nodes = status.nodes.map((node) => {
+    const { key, host, port, instance_id: id } = node;
+    members.set(id, [...(members.get(id) || []), key]);
+    if (whole && key === whole.key) return whole;
+    return { name: key, address: addressText(host, port), path: `/proxy2/${key}`, ...node };
+  });
+  for (const one of status.instances) one.nodes ??= members.get(one.id) || [];
+  return status;
+}
+
 /** Take over a status of the server. */
 async function ask(path) {
   try {
-    const { whole, ...status } = await getJson(path, { timeout: 20 });
-    status.nodes = status.nodes.map((node) => {
-      if (whole && node.key === whole.key) return whole;
-      const { key, host, port } = node;
-      return { address: addressText(host, port), path: `/proxy2/${key}`, ...node };
-    });
+    const { whole, ...answer } = await getJson(path, { timeout: 20 });
+    const status = completed(answer, whole);
     held = path;
     const again = store.status && store.status.started !== status.started;
     const back = store.error !== null || again; // another process may trust otherwise
