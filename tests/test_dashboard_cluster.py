@@ -3463,6 +3463,34 @@ def test_on_a_telephone_the_icon_that_copies_the_link_is_muted_like_the_others(s
     assert same[0] == same[1]
 
 
+def test_no_longer_range_is_asked_for_than_there_is(show, server, story):
+    story.events, story.kept = [], 3600
+    browser = show(server, "/?last=1h#/events", "main h1")
+    said = "No events in this time range."
+    browser.wait_for(lambda: said in browser.text("main"))
+    assert "longer" not in browser.text("main")
+    browser.type("main .search input", "restart")
+    browser.wait_for(lambda: said + " Clear the filters." in browser.text("main"))
+    browser.goto(server.url + "/?last=15m#/events")
+    browser.wait_for(lambda: said + " Choose a longer time range." in browser.text("main"))
+
+
+def test_heads_of_cards_take_one_line_on_a_telephone(show, server, story):
+    del story.alerts[:]
+    for one in story.nodes:
+        one["state"] = "up"
+    browser = show(server)
+    browser.resize(360, 900)
+    browser.wait_for(lambda: "All clear" in browser.text(".alert-card"))
+    box = "return document.querySelector(arguments[0]).getBoundingClientRect()"
+    title, said = (browser.script(box, ".alert-card " + one) for one in ("h2", ".all-well"))
+    assert said["left"] - title["right"] < 50
+    card = "[aria-label='Other nodes of this instance'] "
+    show(server, "/#/node/llama70b-a_scheduler", card + "tbody th")
+    title, menu = (browser.script(box, card + one) for one in ("h2", ".panel-menu"))
+    assert menu["top"] < title["bottom"] and menu["right"] > 300
+
+
 def test_events_that_are_not_loaded_are_not_copied(show, server):
     browser = show(server)
     browser.script("return import('/static/js/views/events.js')")

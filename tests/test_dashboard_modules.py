@@ -500,12 +500,14 @@ def test_many_points_are_thinned_to_the_extremes_of_each_pixel(run):
 def test_the_small_graph_of_a_tile_ends_at_its_figure(run):
     body = (
         "const tile = new Tile({id: 'failures_per_second', chart: '', note: () => ''}, () => {});"
-        "const end = (value) => { tile.update(value, {}, {}, [0, 0, 9, 9, 4, 2], '');"
-        " return Number(tile.element.querySelector('.spark-end').getAttribute('cy')); };"
-        "return [end(0), end(2), end(null)]"
+        "const end = (value, name, last = 2) => {"
+        " tile.update(value, {}, {}, [0, 0, 9, 9, 4, last], '');"
+        " return Number(tile.element.querySelector('.spark-end').getAttribute(name)); };"
+        "return [end(0, 'cy'), end(2, 'cy'), end(null, 'cy'), end(0, 'cx'), end(4, 'cx', null)]"
     )
-    zero, mean, gone = run("views/figures.js", body)
+    zero, mean, gone, now, before = run("views/figures.js", body)
     assert zero > mean == gone
+    assert before < now, "the last value of what reports nothing any more is not one of now"
 
 
 def test_small_graphs_make_no_disaster_of_noise(run):

@@ -257,11 +257,12 @@ class Lane {
     if (this.kind !== "bar" || this.empty || this.highest > 0) return null;
     const times = this.series.map((one) => lastTime(one));
     const last = Math.max(...times);
-    const text = last < oldest ? `No data since ${clock(last)}` : "None in this range";
-    const width = textWidth(text) * 1.2 + 16; // it is written larger than a label of an axis
-    const isOver = last < oldest;
     const after = Math.max(left, xOf(last) + BESIDE);
-    if (isOver && right - after < width) return null; // the legend says it, too
+    const since = `No data since ${clock(last)}`;
+    const widthOf = (words) => textWidth(words) * 1.2 + 16; // larger than a label of an axis
+    const isOver = last < oldest && right - after >= widthOf(since); // else the legend says it
+    const text = isOver ? since : "None in this range";
+    const width = widthOf(text);
     const [from, to] = isOver ? [after, right] : widestGap(left, right, places);
     // Without a gap that is wide enough it stands over the lines of marks.
     const x = Math.min(right - width / 2, Math.max(left + width / 2, (from + to) / 2));

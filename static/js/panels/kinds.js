@@ -445,9 +445,10 @@ function mpParts(storage) {
 const unbroken = (words) => words.replace(/ /g, "\u00a0");
 
 const lockText = (one) =>
-  `${plural(one.total_object_count, "object")}: ${plain(one.read_locked_count)} locked for ` +
-  `reading, ${plain(one.write_locked_count)} locked for writing, ` +
-  `${plain(one.staging_object_count || 0)} staging`;
+  `${plural(one.total_object_count, "object")}: ` +
+  `${plain(one.read_locked_count)}\u00a0locked for reading, ` +
+  `${plain(one.write_locked_count)}\u00a0locked for writing, ` +
+  `${plain(one.staging_object_count || 0)}\u00a0staging`;
 
 const storeText = (one) =>
   `${plain(one.pending_keys_count)} waiting, ${plain(one.in_flight_task_count)} running; ` +

@@ -6,6 +6,7 @@ import { button, copy, online, searchBox } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, fullTime, plural, spanText } from "../format.js";
 import { store } from "../server.js";
+import { offeredSpans } from "../shell.js";
 import {
   asOf,
   EVENT_KINDS,
@@ -173,9 +174,16 @@ class EventsView {
   #nothing() {
     if (store.error) return "Not loaded: the frontend does not respond.";
     if (!store.status.nodes.length) return "No events: the frontend has no nodes yet.";
-    const filtered = this.kind || this.node || this.words.length;
-    const hint = filtered ? "Clear the filters, or choose a longer time range." : "";
-    return `No events in this time range. ${hint || "Choose a longer time range."}`;
+    return `No events in this time range. ${this.#hint()}`.trim();
+  }
+
+  /** What would show some. */
+  #hint() {
+    const longest = Math.max(...offeredSpans().map(([, , seconds]) => seconds));
+    const isLongest = timeRange().live && timeRange().seconds >= longest;
+    if (this.kind || this.node || this.words.length)
+      return isLongest ? "Clear the filters." : "Clear the filters, or choose a longer time range.";
+    return isLongest ? "" : "Choose a longer time range.";
   }
 
   update(status) {

@@ -232,10 +232,11 @@ export class Tile {
     this.unit.classList.toggle("per", unit.startsWith("/") || unit === "%");
     this.#drawNote(this.note(totals, counts));
     this.value = value;
+    const ended = [...values.slice(0, -1), value];
+    this.#drawMovement(isNumber(value) && !otherNodes ? ended : [], otherNodes);
     // The line ends at the figure, not at the mean of its last slot.
-    const isNow = isNumber(value) && values.length > 0;
-    const line = isNow ? [...values.slice(0, -1), value] : values;
-    this.#drawMovement(isNow && !otherNodes ? line : [], otherNodes);
+    const isNow = isNumber(value) && isNumber(values[values.length - 1]);
+    const line = isNow ? ended : values;
     const signature = line.join();
     if (signature === this.signature) return;
     this.signature = signature;
