@@ -510,6 +510,17 @@ def test_the_small_graph_of_a_tile_ends_at_its_figure(run):
     assert before < now, "the last value of what reports nothing any more is not one of now"
 
 
+def test_no_tile_compares_with_the_first_minutes_after_a_start(run):
+    body = (
+        "const history = new FigureHistory(); history.end = given[0];"
+        "history.series = new Map([['x', {times: [1000, given[0]], values: [1, 9]}]]);"
+        "return history.tooShort"
+    )
+    said = "No change is shown: there are figures of less than 5 minutes."
+    assert run("views/figures.js", body, 1299) == said
+    assert run("views/figures.js", body, 1300) == ""
+
+
 def test_small_graphs_make_no_disaster_of_noise(run):
     assert run("chartmath.js", "return sparkRange([0.62, 0.65], 'ratio')") == [0, 1]
     assert run("chartmath.js", "return sparkRange([98, 100], '1/s')") == [0, 100]
@@ -1473,6 +1484,21 @@ def test_the_numbers_beside_signs_touch_nothing_and_are_whole(run, marks, counts
     assert [text for text, _, _ in parts if text] == counts
     for (text, _, right), (other, left, _) in zip(parts, parts[1:]):
         assert right < left or not (text or other), parts
+
+
+def test_a_number_stands_after_the_signs_of_its_marks_and_what_has_room_has_a_sign(run):
+    body = MARKED + (
+        "return [...chart.plot.querySelectorAll('g[role=img]')].map((group) => ["
+        " [...group.querySelectorAll('.flag')].map((one) => Number(one.getAttribute('x'))),"
+        " [...group.querySelectorAll('.flag-count')].map((one) =>"
+        "  [one.textContent, Number(one.getAttribute('x'))]),"
+        " group.getAttribute('aria-label').split('\\n').length])"
+    )
+    marks = [[84, "alert"], [90, "change"], [95.5, "alert", True], [96, "alert"], [96.5, "alert"]]
+    (signs, ((number, at),), told), (alone, no_number, one) = run("chart.js", body, marks)
+    assert (number, told) == ("+2", 4) and at > max(signs), "its marks are after the change"
+    assert len(signs) == 2 and alone[0] < min(signs)
+    assert (no_number, one) == ([], 1), "the first alert has room for a sign of its own"
 
 
 def test_a_change_is_not_hidden_by_the_sign_of_an_alert(run):

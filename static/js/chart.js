@@ -71,7 +71,8 @@ const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
 const UNDER = 3; // px between the pointer and a mark that it is on
 const COUNT_SPACE = 3; // px on either side of the number in its box beside a sign
-const EDGE = 36; // px at the right in which that number is on the left of the sign
+const EDGE = 36; // px at the right in which a second sign is on the left of the first
+const BEYOND = 10; // px that a number may reach into the margin of the chart
 const HEAD = 48; // px at the top of the window that the page's head covers
 const TIP_EDGE = 4; // px between the box of values and the edge of the window
 const AROUND_MARKS = 60; // seconds of events before and after the marks that a sign leads to
@@ -666,29 +667,49 @@ export class Chart {
     const others = near.length - signs.length;
     const places = signs.map(([, at]) => at);
     const [left, right] = [Math.min(...places) - NEAR_MARK, Math.max(...places) + NEAR_MARK];
-    return { near, signs, others, left, right, isAtEdge };
+    return { near, signs, others, left, right };
   }
 
-  /** The numbers of marks without a sign, where one side of the others' has room for them. */
+  /** The numbers of marks without a sign, where there is room beside the others' signs. */
   #placeNumbers() {
-    const taken = this.flags.flatMap(({ signs }) =>
-      signs.map(([, px]) => [px - NEAR_MARK, px + NEAR_MARK]),
-    );
+    const around = (px) => [px - NEAR_MARK, px + NEAR_MARK];
+    const taken = this.flags.flatMap(({ signs }) => signs.map(([, px]) => around(px)));
     const isFree = ([from, to]) =>
-      from >= 0 && to <= this.width && taken.every(([left, right]) => to <= left || from >= right);
-    for (const flag of this.flags.filter(({ others }) => others)) {
+      from >= 0 &&
+      to <= this.width + BEYOND &&
+      taken.every(([left, right]) => to <= left || from >= right);
+    const crowded = this.flags.filter(({ others }) => others);
+    for (const flag of crowded) {
       const width = textWidth(`+${flag.others}`) + 2 * COUNT_SPACE + 1; // apart from its sign
+      const last = flag.right - 2 * NEAR_MARK;
       const sides = [
         [flag.right, flag.right + width],
+        [last - width, last],
         [flag.left - width, flag.left],
       ];
-      const place = (flag.isAtEdge ? sides.reverse() : sides).find(isFree);
+      const place = sides.find(isFree);
       if (!place) continue;
       taken.push(place);
-      flag.numberAt = place[0] + COUNT_SPACE + (place[0] < flag.left ? 0 : 1);
+      flag.numberAt = place[0] + COUNT_SPACE + (place === sides[0] ? 1 : 0);
       flag.left = Math.min(flag.left, place[0]);
       flag.right = Math.max(flag.right, place[1]);
     }
+    for (const flag of crowded)
+      this.#setFree(flag, around, (place) => isFree(place) && taken.push(place));
+  }
+
+  /** Marks that are counted in a group although there is room for their signs: each is one. */
+  #setFree(flag, around, take) {
+    const signed = flag.signs.map(([mark]) => mark);
+    for (const mark of flag.near.filter((one) => !signed.includes(one))) {
+      const place = around(mark.px);
+      if (!take(place)) continue;
+      flag.near = flag.near.filter((one) => one !== mark);
+      flag.others -= 1;
+      const [left, right] = place;
+      this.flags.push({ near: [mark], signs: [[mark, mark.px]], others: 0, left, right });
+    }
+    if (!flag.others) flag.numberAt = undefined;
   }
 
   #drawFlag({ near, signs, others, numberAt: x }) {

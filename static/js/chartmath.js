@@ -499,7 +499,7 @@ export function besideOf(near) {
 
 /**
  * Marks ({kind, critical, px}) in groups that get one sign each, the gravest first: a critical
- * alert is never behind another sign. From `edge` px on, numbers are on the left of the signs.
+ * alert is never behind another sign. From `edge` px on, a number may be on the left of its signs.
  */
 export function mergedMarks(marks, edge = Infinity) {
   const rank = ({ kind, critical }) => MARK_RANKS.indexOf(critical ? "critical" : kind);

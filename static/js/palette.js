@@ -73,7 +73,7 @@ const BULK = [
 
 /** [keys, what they do]: a space separates keys, a comma alternatives. */
 const KEYS = [
-  ["Ctrl K, /", "search nodes, views and actions"],
+  ["Ctrl K, /", "search nodes, settings, actions and more"],
   ["?", "show this list"],
   ["G C, G E, G P", "go to Cluster, Events, Compare"],
   ["G B, G N", "go to Bulk actions, Nodes"],

@@ -36,10 +36,16 @@ export const show = (value) =>
 // [px of the table up to which, px of the values]; from the last on they have WIDE_VALUES.
 const VALUE_WIDTHS = [
   [1080, 186],
-  [1280, 222],
+  [1280, 206],
 ];
 const WIDE_VALUES = 264; // px
-const WHOLE_DEFAULT = 698; // px of the table from which the longest default is on one line
+// [px of the table up to which, px of the defaults]: the longest is on one line where there is
+// nothing beside it, and on two where it would squeeze what a setting does.
+const DEFAULT_WIDTHS = [
+  [697, 86],
+  [1000, 156],
+];
+const BESIDE_WORDS = 112; // px
 const DIFFERS = "◆ Differs within the instance:"; // where the column of the instance has no room
 const MOST_SIBLINGS = 16; // nodes of the instance that are compared
 const LEAST_SEARCHED = 8; // entries from which a tree has a search
@@ -207,7 +213,8 @@ function factColumns(panel) {
       id: "default",
       label: "Default",
       get width() {
-        return panel.table.element.clientWidth < WHOLE_DEFAULT ? 86 : 156;
+        const { clientWidth } = panel.table.element;
+        return (DEFAULT_WIDTHS.find(([most]) => clientWidth <= most) || [0, BESIDE_WORDS])[1];
       },
       drop: 1,
       cls: "mono muted wrap",

@@ -426,7 +426,7 @@ class TileRow {
     }
     for (const tile of this.shown) {
       const spark = history.end ? history.spark(tile.id) : [];
-      tile.update(metrics[tile.id], metrics, {}, spark, isUp ? "" : AWAY);
+      tile.update(metrics[tile.id], metrics, {}, spark, isUp ? history.tooShort : AWAY);
     }
   }
 }

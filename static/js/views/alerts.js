@@ -646,7 +646,7 @@ const section = (title, more, items, isOver = false) =>
 /** The alerts after one change: what was changed, where, when and by whom, then each of them. */
 function incidentItem({ change, lines }, now, opened) {
   const { setting, before, after, nodes, time, by } = change;
-  const where = nodes.length > 1 ? plural(nodes.length, "node") : nodes[0];
+  const where = nodes.length > 1 ? `${plain(nodes.length)}\u00a0nodes` : nodes[0];
   const title = `After ${setting} ${before} → ${after} on ${where} at ${when(time, now)}`;
   const undo = undoLink(change);
   const who = by && [" ", h("span", { class: "muted" }, by)];

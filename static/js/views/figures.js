@@ -289,8 +289,8 @@ export class Tiles {
     }
     this.element.hidden = !wanted.length;
     const counts = countsOf(status);
-    const otherNodes =
-      history && nodesDiffer(events, history, status.nodes.length) ? OTHER_NODES : "";
+    const isOther = history && nodesDiffer(events, history, status.nodes.length);
+    const otherNodes = isOther ? OTHER_NODES : history ? history.tooShort : "";
     for (const tile of this.tiles) {
       const values = history ? history.spark(tile.id) : [];
       tile.update(totals[tile.id], totals, counts, values, otherNodes);
@@ -298,6 +298,8 @@ export class Tiles {
   }
 }
 
+const LEAST_PAST = 300; // seconds: after a start, all nodes have figures only after some polls
+const TOO_SHORT = "No change is shown: there are figures of less than 5 minutes.";
 const OTHER_NODES = "No change is shown: other nodes were up in the first third of the time range.";
 
 const FEW = 0.02; // of all nodes: of a large fleet some are always away
@@ -395,6 +397,12 @@ export class FigureHistory {
     this.interval = answer.interval;
     this.answered = range;
     return true;
+  }
+
+  /** Why its first third is no past to compare with; "" when it is. */
+  get tooShort() {
+    const length = this.end - firstTime([...this.series.values()], this.end);
+    return length < LEAST_PAST ? TOO_SHORT : "";
   }
 
   get span() {
