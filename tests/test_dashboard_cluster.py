@@ -3491,6 +3491,22 @@ def test_heads_of_cards_take_one_line_on_a_telephone(show, server, story):
     assert menu["top"] < title["bottom"] and menu["right"] > 300
 
 
+@pytest.mark.parametrize(
+    "address", ["coordinator/cache", "llama70b-a_scheduler/cache", "llama70b-a_worker0/cache"]
+)
+def test_cards_that_are_not_loaded_are_alike(show, server, story, address):
+    for node in story.nodes:
+        node.update(state="down", error="connection refused", metrics={})
+    browser = show(server, "/#/node/" + address, "main .panel.absent")
+    sizes = (
+        "return [...document.querySelectorAll('main .panel.absent')].map((one) => ["
+        " one.offsetHeight, one.querySelector('h2').getBoundingClientRect().top -"
+        " one.getBoundingClientRect().top])"
+    )
+    browser.wait_for(lambda: len(browser.script(sizes)) > 1)
+    assert len(set(map(tuple, browser.script(sizes)))) == 1
+
+
 def test_events_that_are_not_loaded_are_not_copied(show, server):
     browser = show(server)
     browser.script("return import('/static/js/views/events.js')")
