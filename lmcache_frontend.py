@@ -6155,10 +6155,11 @@ def check_stalled(evidence: Evidence) -> Finding:
 def check_unhealthy(evidence: Evidence) -> Finding:
     """Whatever else is wrong: one alert for one fact."""
     state = evidence.state
-    covered = ("l2_adapters", "stalled", *([SLOW] if evidence.is_overloaded else ()))
+    excused = (SLOW,) if evidence.is_overloaded else ()
+    covered = ("l2_adapters", "stalled", *excused)
     other = [reason for reason in state.reasons if not any(sign in reason for sign in covered)]
     if state.state != "degraded" or not other:
-        is_excused = evidence.is_overloaded and any(SLOW in reason for reason in state.reasons)
+        is_excused = any(sign in reason for reason in state.reasons for sign in excused)
         return Finding("", end_reason="frontend overloaded") if is_excused else NOTHING
     reason = "slow_response" if other[0].startswith(SLOW) else ""
     return Finding(f"{evidence.key} is degraded: {other[0]}", reason=reason)
