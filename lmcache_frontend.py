@@ -12142,15 +12142,18 @@ def advised(error: FetchError) -> str:
 
 
 def count_nodes_behind(target: Target) -> int | None:
-    """How many nodes another frontend reports; None when it is no frontend."""
+    """How many nodes another frontend reports; None when it is no frontend.
+
+    Raises FrontendError 400 when it is this one.
+    """
     try:
-        reply = fetch(target, "/api/nodes")
-        groups = loads(reply.body)["nodes"] if reply.status == 200 else None
-        if not isinstance(groups, list):
-            return None
-        return sum(len(group["children"]) for group in groups)
+        result, groups = read_tree(fetch(target, "/api/nodes"))
+        count = sum(len(group["children"]) for group in groups)
     except (FetchError, ValueError, KeyError, TypeError):
         return None
+    if result.identity == FRONTEND_ID:
+        raise FrontendError(400, f"{target.label} is this frontend itself", "port")
+    return count if result.kind == "frontend" else None
 
 
 def get_session(server: FrontendServer, request: ApiRequest) -> Response:

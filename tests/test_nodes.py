@@ -904,6 +904,13 @@ def test_a_test_of_a_connection_names_the_wrong_field_and_needs_no_name(
     assert error["detail"].startswith(field) and why in error["detail"]
 
 
+def test_a_frontend_is_not_tested_as_a_node_of_its_own(lasting_front):
+    entry = {"host": "127.0.0.1", "port": lasting_front.port}
+    answer = lasting_front.ask("/api/test", "POST", entry)
+    assert (answer.status, answer.json()["field"]) == (400, "port")
+    assert answer.json()["detail"].endswith(" is this frontend itself")
+
+
 def test_a_test_of_a_connection_says_what_failed_and_what_to_check(lasting_front, tmp_path):
     def told(host, port):
         entry = {"host": host, "port": port}

@@ -282,7 +282,8 @@ export function spanText(start, end, now = Date.now() / 1000) {
   const short = end - start < 300 ? clock : hour;
   const [first, last, today] = [start, end, now].map((time) => day(time, now));
   const began = first === last && last === today ? short(start) : `${first} ${short(start)}`;
-  return `${began} – ${first === last ? "" : `${last} `}${short(end)}`;
+  const ended = (first === last ? "" : `${last} `) + short(end);
+  return [began, ended].map((side) => side.replace(/ /g, "\u00a0")).join(" – "); // it breaks there
 }
 
 /** The short name of the viewer's zone at that time: "CET", "GMT+5:30". */
