@@ -521,6 +521,23 @@ def test_no_tile_compares_with_the_first_minutes_after_a_start(run):
     assert run("views/figures.js", body, 1300) == ""
 
 
+def test_a_time_of_another_day_has_its_own_preposition(run):
+    now = 1790000000
+    body = "return [atWhen(given[0], given[0]), atWhen(given[0] - 172800, given[0])]"
+    today, before = run("format.js", body, now)
+    assert re.match(r"at \d\d:\d\d:\d\d$", today)
+    assert re.match(r"on \d+ [A-Z][a-z]{2} at \d\d:\d\d$", before)
+
+
+def test_a_range_over_midnight_breaks_between_its_ends(run, browser):
+    body = "return spanText(given[0], given[0] + 86400, given[0] + 172800).split(' ')"
+    code = "const {spanText} = await import('/static/js/format.js');" + body.replace(
+        "given", "arguments"
+    )
+    parts = browser.script(code, 1790000000)
+    assert len(parts) == 3 and parts[1] == "–"
+
+
 def test_small_graphs_make_no_disaster_of_noise(run):
     assert run("chartmath.js", "return sparkRange([0.62, 0.65], 'ratio')") == [0, 1]
     assert run("chartmath.js", "return sparkRange([98, 100], '1/s')") == [0, 100]
@@ -1597,6 +1614,15 @@ def test_a_bar_is_as_wide_as_the_step_before_it_and_none_reaches_into_an_outage(
     assert min(old) > 560 and max(new) < 65, "each part as it was measured"
     assert not [bar for bar in bars if bar[0] < down[1] and bar[1] > down[0]]
     assert all(start >= end - 1 for (_, end), (start, _) in zip(bars, bars[1:]))
+
+
+@pytest.mark.parametrize("least, width", [(40, 60), (62, 60), (89, 60), (100, 120), (170, 180)])
+def test_no_bar_is_missing_beside_one_that_is_the_mean_of_two(run, least, width):
+    series = {"times": [60 * n for n in range(200)], "values": [1 + n for n in range(200)]}
+    bars = run("chartmath.js", "return barStacks([given[0]], given[1], 60)", series, least)
+    assert len(bars) == -(-200 * 60 // width)
+    edges = [(bar["from"], bar["to"]) for bar in bars]
+    assert all(end == start for (_, end), (start, _) in zip(edges, edges[1:]))
 
 
 def test_bars_that_are_dense_in_a_part_of_a_history_stand_beside_each_other(run):

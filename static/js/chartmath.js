@@ -316,6 +316,18 @@ function barSpans(times, lone) {
 }
 
 /**
+ * For how many seconds values are put together so that bars are about `least` seconds apart: whole
+ * steps of theirs, or one bar would be the mean of two and the place beside it empty. 0: for none.
+ */
+function barStep(times, least) {
+  const steps = times.slice(1).map((time, i) => time - times[i]);
+  const near = steps.filter((step) => step < least).sort((a, b) => a - b);
+  const step = near[Math.floor(near.length / 2)];
+  const count = near.length ? Math.round(least / step) : 1;
+  return count > 1 ? count * step : 0;
+}
+
+/**
  * Bars, those of one time on top of each other: [{time, from, to, parts: [{index, lower, upper}]}];
  * `index` is that of the series. They are about `least` seconds apart at least; one value alone has
  * a bar of `lone` seconds. None is 0 high.
@@ -324,7 +336,7 @@ export function barStacks(series, least, lone) {
   const bars = series.flatMap(({ times: all, values: told }, index) => {
     const known = told.map((_, i) => i).filter((i) => isNumber(told[i]));
     const points = { times: known.map((i) => all[i]), values: known.map((i) => told[i]) };
-    const { times, values } = evened(points, least, true);
+    const { times, values } = evened(points, barStep(points.times, least), true);
     const spans = barSpans(times, lone);
     const found = values.map((value, i) => ({ index, time: times[i], value, span: spans[i] }));
     return found.filter(({ value }) => value > 0);

@@ -270,6 +270,10 @@ export function when(time, now = Date.now() / 1000) {
   return day(time, now) === day(now, now) ? clock(time) : `${day(time, now)} ${hour(time)}`;
 }
 
+/** The same in a sentence: "at 14:30:02", "on 3 Sep at 14:30". */
+export const atWhen = (time, now = Date.now() / 1000) =>
+  day(time, now) === day(now, now) ? `at ${clock(time)}` : `on ${day(time, now)} at ${hour(time)}`;
+
 /** The same without seconds: "14:30", "3 Sep 14:30". */
 export const minuteOf = (time, now = Date.now() / 1000) =>
   day(time, now) === day(now, now) ? hour(time) : when(time, now);

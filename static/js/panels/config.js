@@ -13,7 +13,7 @@ import {
 } from "../controls.js";
 import { bounds, parseRoute } from "../address.js";
 import { append, breakable, h, replace } from "../dom.js";
-import { byName, fullTime, plain, plural, when } from "../format.js";
+import { atWhen, byName, fullTime, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { each, getEvents, getJson, nodePath, store } from "../server.js";
 import { DataTable } from "../table.js";
@@ -192,7 +192,7 @@ function changeLink({ name, event }, node) {
       href: `${isShown ? "" : "?last=24h"}${nodeLink(node, "events")}`,
       title: `${before} → ${after} at ${fullTime(event.time)}`,
     },
-    `${before} → ${after} at ${when(event.time, store.status.time)}`,
+    `${before} → ${after} ${atWhen(event.time, store.status.time)}`,
   );
 }
 

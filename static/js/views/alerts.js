@@ -16,6 +16,7 @@ import {
 } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
 import {
+  atWhen,
   byName,
   day,
   duration,
@@ -647,7 +648,7 @@ const section = (title, more, items, isOver = false) =>
 function incidentItem({ change, lines }, now, opened) {
   const { setting, before, after, nodes, time, by } = change;
   const where = nodes.length > 1 ? `${plain(nodes.length)}\u00a0nodes` : nodes[0];
-  const title = `After ${setting} ${before} → ${after} on ${where} at ${when(time, now)}`;
+  const title = `After ${setting} ${before} → ${after} on ${where} ${atWhen(time, now)}`;
   const undo = undoLink(change);
   const who = by && [" ", h("span", { class: "muted" }, by)];
   const isOver = Boolean(undo && !undo.href);
