@@ -523,8 +523,8 @@ export async function unlock() {
   const dialog = await opened(() => import("./dialog.js"));
   if (!dialog) return;
   const explained =
-    "You can view the cluster without a token. To change settings, log levels, nodes or " +
-    "silences, enter the access token.";
+    "You can view the cluster without a token. To make changes, run operations or see " +
+    "environment variables, enter the access token.";
   await dialog.formDialog({
     title: "Enable editing",
     action: "Enable editing",
