@@ -660,10 +660,10 @@ def test_an_address_that_is_listed_already_is_added_only_when_that_is_meant(
     button(browser, "Add a node")
     fill(browser, name="w9", host=host, port=str(node.port))
     button(browser, "Test connection", "dialog")
-    browser.wait_for(lambda: "w0 has this address already." in browser.text("dialog"))
+    browser.wait_for(lambda: "This address is that of w0." in browser.text("dialog"))
     button(browser, "Add", "dialog")
     error = "dialog label:has(input[name=port]) .field-error"
-    said = "w0 has this address already: what it reports would be counted twice."
+    said = "This address is that of w0: what it reports would be counted twice."
     browser.wait_for(lambda: browser.has(error) and browser.text(error) == said)
     assert names(browser) == ["w0"]
     button(browser, "Add anyway", "dialog")
@@ -733,6 +733,12 @@ def test_the_servers_error_stands_beside_its_field_and_the_page_says_how_long_no
     browser.wait_for(lambda: browser.has(error) and browser.text(error) == said)
     button(browser, "Test connection", "dialog")
     browser.wait_for(lambda: browser.has(error) and browser.text(error) == said)
+    fill(browser, port="")
+    for action in ("Test connection", "Add"):
+        button(browser, action, "dialog")
+        said = "Enter a port, or the path of a Unix socket."
+        browser.wait_for(lambda: browser.has(error) and browser.text(error) == said)
+        fill(browser, port=" ")
     fill(browser, port="9")
     button(browser, "Test connection", "dialog")
     said = "127.0.0.1:9: connection refused. Is the node running?"

@@ -162,10 +162,12 @@ class NodeForm {
   }
 
   /** Without a host the server would look for the node on its own machine: seldom what is meant. */
-  #needHost(form) {
-    if (targetOf(form).host || (this.row && !this.row.host)) return;
-    const text = "Enter a host. A node on the frontend’s own host is at 127.0.0.1.";
-    throw Object.assign(new Error(text), { field: "host" });
+  #needTarget(form) {
+    const { host, port } = targetOf(form);
+    const missing = (field, text) => Object.assign(new Error(text), { field });
+    if (!host && !(this.row && !this.row.host))
+      throw missing("host", "Enter a host. A node on the frontend’s own host is at 127.0.0.1.");
+    if (port === "") throw missing("port", "Enter a port, or the path of a Unix socket.");
   }
 
   async #ask(form) {
@@ -181,7 +183,7 @@ class NodeForm {
     setText(this.result, "Testing …");
     control.disabled = true;
     try {
-      this.#needHost(form);
+      this.#needTarget(form);
       const said = await this.#ask(form);
       const count = said.frontend_nodes ?? null;
       const what =
@@ -192,7 +194,7 @@ class NodeForm {
               .join(", ");
       const time = format(said.seconds, "seconds");
       const twin = this.#twin(form);
-      const also = twin ? ` ${twin} has this address already.` : "";
+      const also = twin ? ` This address is that of ${twin}.` : "";
       const text = ` Responds in ${time}: ${what || "no version reported"}.${also}`;
       replace(this.result, h("span", { class: "state up", "aria-hidden": "true" }, "●"), text);
       this.#offer(form);
@@ -239,12 +241,12 @@ class NodeForm {
     };
     const face = this.row ? "Save anyway" : "Add anyway";
     replace(this.choice, button(face, again, { kind: "small" }));
-    const text = `${twin} has this address already: what it reports would be counted twice.`;
+    const text = `This address is that of ${twin}: what it reports would be counted twice.`;
     throw Object.assign(new Error(text), { field: "port" });
   }
 
   async #submit(form) {
-    this.#needHost(form);
+    this.#needTarget(form);
     this.#refuseTwin(form);
     const entry = { name: form.elements.name.value.trim(), ...targetOf(form) };
     if (this.row) {
