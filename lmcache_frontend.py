@@ -12043,7 +12043,7 @@ def add_node(
 def post_proxy(server: FrontendServer, request: ApiRequest) -> Response:
     entry = entry_of(request.json())
     entry.setdefault("nodes", [])
-    return add_node(server, request, entry, LOCAL_PROXY, "Proxy")
+    return add_node(server, request, entry, LOCAL_PROXY, "Frontend")
 
 
 def post_proxy_node(server: FrontendServer, request: ApiRequest) -> Response:
@@ -12078,7 +12078,8 @@ def get_node_health(server: FrontendServer, request: ApiRequest) -> Response:
 
 def delete_node(server: FrontendServer, request: ApiRequest) -> Response:
     node, persisted = server.registry.change(request.arguments[0], None)
-    return after_change(server, f"Node {node.name} deleted", persisted)
+    what = "Frontend" if node.is_proxy else "Node"
+    return after_change(server, f"{what} {node.name} removed", persisted)
 
 
 def post_test(server: FrontendServer, request: ApiRequest) -> Response:

@@ -1000,6 +1000,15 @@ def test_search_opened_before_the_first_status_finds_changes_once_it_is_there(pa
     assert all("/api/status" in line for line in browser.console())
 
 
+def test_a_setting_that_no_selected_node_has_is_not_sent(page, demo):
+    link = "#/many?action=setting&key=no_such&value=1&nodes=llama70b-b_worker0"
+    browser = page(demo, link)
+    browser.wait_for(lambda: "No selected node has this setting." in browser.text("main"))
+    assert browser.property("main .actions button.primary", "disabled")
+    browser.type("main input[name=setting]", "chunk_size")
+    browser.wait_for(lambda: not browser.property("main .actions button.primary", "disabled"))
+
+
 def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     browser = page(demo, "#/many")
     browser.choose("main .row-fields select", "setting")

@@ -201,6 +201,7 @@ function groupOf(node) {
   return ["other", "Other nodes", "other"];
 }
 
+const LONGEST_TAG = 12; // letters for which there is room beside a name
 const KIND_RANK = { instance: 0, mp: 1, other: 2, frontend: 3 };
 
 /**
@@ -285,7 +286,8 @@ function closedGroups() {
 function buildGroup(group, { closed, many }) {
   const mark = h("span");
   const list = h("ul");
-  const alert = group.alert && h("span", { class: "tag" }, group.alert.text);
+  const { text = "" } = group.alert || {};
+  const alert = text && h("span", { class: "tag" }, text.length > LONGEST_TAG ? "1 alert" : text);
   const tag = alert || (group.outlier ? outlierTag(group.outlier) : null);
   if (tag) treeTags.set(group.id, tag);
   const summary = h(

@@ -434,6 +434,8 @@ const ACTIONS = [
   ["POST /compress", "KV of a prompt compressed"],
   ["POST /decompress", "KV of a prompt decompressed"],
   ["POST /api/nodes", "node added"],
+  ["POST /api/proxies", "frontend added"],
+  [`POST /api/proxies/${NAME}/nodes`, "node added behind $1"],
   [`PUT /api/nodes/${NAME}`, "node $1 changed"],
   [`DELETE /api/nodes/${NAME}`, "node $1 removed"],
   ["POST /api/heartbeat/start", "heartbeats started"],

@@ -155,12 +155,19 @@ export class SettingFields {
   /** What is wrong with the value that was entered; "" without one. */
   get problem() {
     if (!this.setting || !this.control.value) return "";
+    const isNowhere = this.nodes.length > 0 && this.nodes.every((node) => this.#lacks(node));
+    if (isNowhere) return "No selected node has this setting.";
     try {
       this.read();
       return "";
     } catch (error) {
       return error.message;
     }
+  }
+
+  #lacks({ key }) {
+    const told = this.values.get(key);
+    return Boolean(told) && told.value === ABSENT;
   }
 
   get isReady() {
