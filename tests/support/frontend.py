@@ -100,8 +100,9 @@ class Frontend:
         return re.search(r" at https?://[^\s/]*:(\d+)/", self.output())
 
     def output(self):
-        self.output_file.seek(0)
-        return self.output_file.read().decode("utf-8", "replace")
+        # It writes where the file's place is, which reading must not move.
+        written = self.output_file.fileno()
+        return os.pread(written, os.fstat(written).st_size, 0).decode("utf-8", "replace")
 
     def stop(self, number=signal.SIGTERM):
         """End the process; returns its exit status."""
