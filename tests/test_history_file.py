@@ -874,7 +874,8 @@ def test_a_hostile_file_is_one_line_and_no_loss_elsewhere(start, node, path, kin
 def test_a_full_disk_is_one_line_and_no_loss_elsewhere(start, node, path):
     limit = ("sh", "-c", 'ulimit -f 100; exec "$@"', "sh")
     options = ("--node", "w0=%s" % node.address, "--history-file", path)
-    frontend = start(*options, prefix=limit)
+    # It would leave modules cut short for the processes of other tests.
+    frontend = start(*options, prefix=limit, env={"PYTHONDONTWRITEBYTECODE": "1"})
     check_that_all_else_goes_on(frontend)
     check_one_line(frontend, "history.db: ")
 
