@@ -1904,7 +1904,7 @@ def test_after_a_start_no_limit_is_said_to_be_missing(run):
     assert run("views/figures.js", body, {"local_cache_bytes": 5}) == "limit not reported"
 
 
-def test_no_data_since_stands_after_the_end_of_the_line_or_nowhere(run):
+def test_no_data_since_stands_after_the_end_of_the_line_where_it_has_room(run):
     body = (
         "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar'});"
         "document.body.append(chart.element); chart.box.style.width = '600px'; chart.width = 0;"
@@ -1912,10 +1912,13 @@ def test_no_data_since_stands_after_the_end_of_the_line_or_nowhere(run):
         "chart.update({series: [{name: 'a', times, values: times.map(() => 0)}],"
         " start: 0, end: 600, interval: 5});"
         "const box = chart.plot.querySelector('.chart-blank');"
-        "return box && Number(box.getAttribute('x')) - chart.scale.x(given[0])"
+        "return [box.nextSibling.textContent.slice(0, 13),"
+        " Number(box.getAttribute('x')) - chart.scale.x(given[0])]"
     )
-    assert run("chart.js", body, 150) > 0
-    assert run("chart.js", body, 500) is None
+    said, beside = run("chart.js", body, 150)
+    assert (said, beside > 0) == ("No data since", True)
+    said, beside = run("chart.js", body, 500)
+    assert (said, beside < 0) == ("None in this ", True)
 
 
 @pytest.mark.parametrize(

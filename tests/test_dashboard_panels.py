@@ -879,7 +879,7 @@ def test_what_a_node_does_not_offer_is_one_line(browser, worker, show):
     show(worker, "environment")
     browser.wait_for(lambda: "has no such endpoint" in browser.text("main .panel.absent"))
     height = browser.script("return document.querySelector('main .panel').offsetHeight")
-    assert height < 50
+    assert height < 60
 
 
 def test_the_overdue_periodic_thread_stands_first(browser, worker, show):
