@@ -616,7 +616,9 @@ export function drawShell() {
   checkRange();
   drawRange();
   drawBanner();
-  part(".demo-note").hidden = !(store.status && store.status.demo);
+  const isDemo = Boolean(store.status && store.status.demo);
+  part(".demo-note").hidden = !isDemo;
+  part(".range-row").classList.toggle("demo", isDemo); // where there is no room for the note
   document.title = titleOf();
 }
 
