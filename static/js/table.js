@@ -385,7 +385,10 @@ export class DataTable {
 
   #watchSize() {
     const repaint = () => {
-      this.view.top = this.element.scrollTop;
+      const top = this.element.scrollTop;
+      // Rows are kept around those in view: others are drawn before these are used up.
+      if (Math.abs(top - this.view.top) < (ROWS_AROUND / 2) * ROW_HEIGHT) return;
+      this.view.top = top;
       if (this.isVirtual && !this.frame) this.frame = requestAnimationFrame(() => this.paint());
     };
     this.element.addEventListener("scroll", repaint, { passive: true });
