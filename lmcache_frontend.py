@@ -7939,9 +7939,9 @@ class StatusPage:
             if names is None:
                 polled = None if state.polled is None else unix(state.polled)
                 about.update(id=f"node_{node.name}", address=node.address, polled=polled)
-            else:  # a list is read at each poll, and its keys tell the most
-                told = {"name": node.key, "path": f"/proxy2/{node.key}"}
-                about = {name: about[name] for name in about if about[name] != told.get(name)}
+            else:  # a list is read at each poll, and its reader has the key
+                derived = {"name": node.key, "path": f"/proxy2/{node.key}"}
+                about = {name: about[name] for name in about if about[name] != derived.get(name)}
             document = {
                 **about,
                 "kind": state.kind,

@@ -516,7 +516,7 @@ def test_no_tile_compares_with_the_first_minutes_after_a_start(run):
         "history.series = new Map([['x', {times: [1000, given[0]], values: [1, 9]}]]);"
         "return history.tooShort"
     )
-    said = "No change is shown: there are figures of less than 5 minutes."
+    said = "No change is shown: the figures cover less than 5 minutes."
     assert run("views/figures.js", body, 1299) == said
     assert run("views/figures.js", body, 1300) == ""
 

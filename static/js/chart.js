@@ -73,6 +73,8 @@ const UNDER = 3; // px between the pointer and a mark that it is on
 const COUNT_SPACE = 3; // px on either side of the number in its box beside a sign
 const EDGE = 36; // px at the right in which a second sign is on the left of the first
 const BEYOND = 10; // px that a number may reach into the margin of the chart
+/** The room of a sign: [left, right] px. */
+const aroundSign = (px) => [px - NEAR_MARK, px + NEAR_MARK];
 const HEAD = 48; // px at the top of the window that the page's head covers
 const TIP_EDGE = 4; // px between the box of values and the edge of the window
 const AROUND_MARKS = 60; // seconds of events before and after the marks that a sign leads to
@@ -672,12 +674,16 @@ export class Chart {
 
   /** The numbers of marks without a sign, where there is room beside the others' signs. */
   #placeNumbers() {
-    const around = (px) => [px - NEAR_MARK, px + NEAR_MARK];
-    const taken = this.flags.flatMap(({ signs }) => signs.map(([, px]) => around(px)));
+    const taken = this.flags.flatMap(({ signs }) => signs.map(([, px]) => aroundSign(px)));
     const isFree = ([from, to]) =>
       from >= 0 &&
       to <= this.width + BEYOND &&
       taken.every(([left, right]) => to <= left || from >= right);
+    const take = (place) => {
+      const isTaken = isFree(place);
+      if (isTaken) taken.push(place);
+      return isTaken;
+    };
     const crowded = this.flags.filter(({ others }) => others);
     for (const flag of crowded) {
       const width = textWidth(`+${flag.others}`) + 2 * COUNT_SPACE + 1; // apart from its sign
@@ -687,22 +693,20 @@ export class Chart {
         [last - width, last],
         [flag.left - width, flag.left],
       ];
-      const place = sides.find(isFree);
+      const place = sides.find(take);
       if (!place) continue;
-      taken.push(place);
       flag.numberAt = place[0] + COUNT_SPACE + (place === sides[0] ? 1 : 0);
       flag.left = Math.min(flag.left, place[0]);
       flag.right = Math.max(flag.right, place[1]);
     }
-    for (const flag of crowded)
-      this.#setFree(flag, around, (place) => isFree(place) && taken.push(place));
+    for (const flag of crowded) this.#setFree(flag, take);
   }
 
-  /** Marks that are counted in a group although there is room for their signs: each is one. */
-  #setFree(flag, around, take) {
+  /** Give marks of a group signs of their own where `take(place)` finds them room. */
+  #setFree(flag, take) {
     const signed = flag.signs.map(([mark]) => mark);
     for (const mark of flag.near.filter((one) => !signed.includes(one))) {
-      const place = around(mark.px);
+      const place = aroundSign(mark.px);
       if (!take(place)) continue;
       flag.near = flag.near.filter((one) => one !== mark);
       flag.others -= 1;

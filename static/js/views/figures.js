@@ -299,7 +299,7 @@ export class Tiles {
 }
 
 const LEAST_PAST = 300; // seconds: after a start, all nodes have figures only after some polls
-const TOO_SHORT = "No change is shown: there are figures of less than 5 minutes.";
+const TOO_SHORT = "No change is shown: the figures cover less than 5 minutes.";
 const OTHER_NODES = "No change is shown: other nodes were up in the first third of the time range.";
 
 const FEW = 0.02; // of all nodes: of a large fleet some are always away

@@ -37,7 +37,7 @@ import {
 } from "../words.js";
 import { allAlerts, instanceOf } from "./alerts.js";
 
-const MOST_TOLD = 6; // alerts in words
+const MOST_TOLD = 6; // alerts in a tooltip
 const LINE = 32; // px, a row of one line
 const MOST_DRAWN = 80; // lines that are all in the DOM: a dozen figures in each take their time
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes

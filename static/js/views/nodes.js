@@ -161,7 +161,7 @@ class NodeForm {
     replace(this.choice);
   }
 
-  /** Without a host the server would look for the node on its own machine: seldom what is meant. */
+  /** Without a host the server would look on its own machine: seldom what is meant. */
   #needTarget(form) {
     const { host, port } = targetOf(form);
     const missing = (field, text) => Object.assign(new Error(text), { field });
