@@ -8156,15 +8156,18 @@ class Monitor:
         self._poller.poll(states)
         self._finish_round(started, record, record if is_round is None else is_round)
 
+    def hold(self) -> None:
+        """Keep the status as it is now, and poll for no request, until ``replay`` is over."""
+        self.watched.follow()
+        self._document.publish()
+        self._listed.publish()
+        self._document.is_held = True
+
     def replay(self, moments: Iterable[bool]) -> None:
         """Do a round at each of ``moments``, which set this thread's clock; then publish.
 
         One of them is whether all nodes respond in that round: if not, it is not in the history.
         """
-        self.watched.follow()
-        self._document.publish()
-        self._listed.publish()
-        self._document.is_held = True
         self.past.is_replayed = True
         try:
             for is_whole in moments:
@@ -14181,8 +14184,15 @@ class DemoReplay(Clock):
     def _behind(self) -> float:
         return self.back if threading.get_ident() == self._thread else 0.0
 
-    def run(self, monitor: Monitor, since: float = 0.0) -> None:
-        """Replay the time after ``since`` (Unix seconds), then start the monitor."""
+    def start(self, monitor: Monitor, since: float) -> None:
+        """Replay the time after ``since`` (Unix seconds) in a thread; it starts the monitor then.
+
+        Called before requests are served: one that polled meanwhile would be a round of the past.
+        """
+        monitor.hold()
+        start_thread("demo replay", self._run, monitor, since)
+
+    def _run(self, monitor: Monitor, since: float) -> None:
         self._thread, self.monitor = threading.get_ident(), monitor
         # The past is in the events, not in the log.
         log.addFilter(lambda record: not self.back or record.thread != self._thread)
@@ -14906,7 +14916,7 @@ def serve(
             monitor.start()
         else:
             since = history_file.earlier.written if history_file is not None else 0.0
-            start_thread("demo replay", replay.run, monitor, since)
+            replay.start(monitor, since)
         cleanup.callback(monitor.stop)
         start_heartbeats(options, server)
         cleanup.callback(heartbeat.stop)

@@ -56,6 +56,18 @@ def cluster(time_):
     return lf.DemoCluster(clock=time_)
 
 
+def test_a_request_that_is_served_before_the_replay_begins_polls_nobody(monkeypatch):
+    """It would be a round of the present, and alerts would count it with those of the past."""
+    started = []
+    monkeypatch.setattr(lf, "start_thread", lambda *arguments: started.append(arguments))
+    demo = lf.DemoCluster()
+    cluster = Cluster({node.name: Paths(node) for node in demo.nodes}, interval=0)
+    lf.DemoReplay(demo).start(cluster.monitor, 0.0)
+    cluster.monitor.refresh()
+    assert cluster.monitor.status()["counts"]["unknown"] == len(demo.nodes)
+    assert [arguments[0] for arguments in started] == ["demo replay"]
+
+
 @pytest.fixture(scope="module")
 def served():
     """A demo cluster that listens and where all is well: {name: port}."""
