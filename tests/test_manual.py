@@ -152,6 +152,18 @@ def test_every_alert_says_when_it_begins_and_ends(page):
     assert described == expected
 
 
+def test_what_is_told_before_the_table_of_alerts_is_short_and_reads_its_last_column(page):
+    with open(MANUAL, encoding="utf-8") as file:
+        before = file.read().partition('<h2 id="alerts">')[2].partition("<table")[0]
+    paragraphs = [" ".join(part.split()) for part in re.findall(r"<p>(.*?)</p>", before, re.S)]
+    assert max(len(text.split()) for text in paragraphs) <= 80
+    polls = re.match(r"“(\d) / (\d)” in the last column means [^.]*\.", paragraphs[-1])
+    assert polls, paragraphs[-1]
+    begins, ends = polls.groups()
+    assert f"after {begins} polls in a row" in polls[0] and f"after {ends} polls" in polls[0]
+    assert f"{begins} / {ends}" in [row[-1] for row in rows(page, "alerts-table")]
+
+
 def test_every_alert_says_what_to_do(page):
     rules = [*(rule.name for rule in lf.RULES), *lf.CLUSTER_RULES, *lf.SERVICE_ALERTS]
     assert [row[0] for row in rows(page, "remedies-table")] == rules
