@@ -10331,11 +10331,11 @@ class Trust:
         if self.mode == "everyone" or self.has_token(head):
             return ""
         place = "the --token value" if self.token_given else "in the frontend's start-up output"
-        hint = f"send 'Authorization: Bearer TOKEN'; the token is {place}"
+        hint = f"use the access token ('Authorization: Bearer TOKEN'); it is {place}"
         if b"authorization" in head.first:
             return f"the token in the request is wrong: {hint}"
         if self.mode == "token":
-            return f"this needs the token: {hint}"
+            return f"clients without the token are read-only: {hint}"
         why = self._why_not_local(head, peer)
         return f"{why}: {hint}" if why else ""
 
@@ -10393,18 +10393,18 @@ class Trust:
             return ""
         if any(matches_target(target, pattern) for pattern in self.allow_targets):
             return ""
-        advice = "use --allow-target, or send the token"
+        advice = "use the access token or --allow-target"
         if target.is_unix:
             if os.path.normpath(target.path) != target.path:
                 # No pattern of --allow-target matches it.
-                advice = "write it without '//', '.' and '..', or send the token"
+                advice = "write it without '//', '.' and '..', or use the access token"
             why = self._check_socket(target.path, registry)
             return f"{why}: {advice}" if why else ""
         if is_loopback(target.host):
             return ""
         if is_link_local(target.host):
             return f"{target.label} is a link-local or metadata address: {advice}"
-        return f"{target.label} is not a registered node: add it, {advice}"
+        return f"{target.label} is not a registered node: add it, or {advice}"
 
     @staticmethod
     def _check_socket(path: str, registry: NodeRegistry) -> str:

@@ -481,8 +481,8 @@ def test_a_childs_token_is_not_sent_with_requests_of_the_untrusted(start, node):
 @pytest.mark.parametrize(
     "path, advice",
     [
-        ("/run/x/b.sock", "use --allow-target, or send the token"),
-        ("/run/x/../b.sock", "write it without '//', '.' and '..', or send the token"),
+        ("/run/x/b.sock", "use the access token or --allow-target"),
+        ("/run/x/../b.sock", "write it without '//', '.' and '..', or use the access token"),
     ],
 )
 def test_who_may_not_use_a_socket_is_told_what_helps(path, advice):
@@ -492,6 +492,16 @@ def test_who_may_not_use_a_socket_is_told_what_helps(path, advice):
     assert why == ("" if ".." not in path else "%s is not a plain path: %s" % (path, advice))
     why = lf.Trust("local").check_target(target, lf.NodeRegistry(), False)
     assert why.endswith(": " + advice)
+
+
+@pytest.mark.parametrize("mode", ["local", "token"])
+def test_a_refusal_tells_curl_and_the_page_alike_to_use_the_access_token(start, node, mode):
+    front = start("--node", "w0=" + node.address, "--trust", mode)
+    for path in ("/api/nodes/w0", "/proxy2/w0/echo", "/proxy/192.0.2.1/80/x"):
+        told = front.foreign(path, "DELETE", headers={"Authorization": "Bearer x"})
+        for answer in (told, front.foreign(path, "DELETE")):
+            assert answer.status == 403
+            assert "use the access token ('Authorization: Bearer TOKEN')" in answer.json()["detail"]
 
 
 def test_a_registered_socket_in_a_system_directory_opens_no_door_to_its_neighbors():

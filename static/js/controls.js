@@ -3,15 +3,7 @@
 
 import { breakable, h, icon, replace, setText, whole } from "./dom.js";
 import { format, plain, plural } from "./format.js";
-import {
-  downloadFile,
-  isFrontend,
-  loadModule,
-  store,
-  subscribe,
-  trusted,
-  whyNot,
-} from "./server.js";
+import { downloadFile, isFrontend, loadModule, store, subscribe, trusted } from "./server.js";
 import { KINDS, metricLabel, metricUnit, STATE_SIGNS } from "./words.js";
 
 /** A state as shape and word: never colour alone. `short` hides the word from the eye only. */

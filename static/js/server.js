@@ -332,8 +332,6 @@ export function notify() {
 
 /** May this page change things? Unknown counts as no. */
 export const trusted = () => Boolean(store.session && store.session.trusted);
-export const whyNot = () =>
-  store.session ? store.session.reason || "the access token is required" : "not connected yet";
 
 /** Ask whether this page may change things; `refused` tells that its token does not count. */
 export async function loadSession() {

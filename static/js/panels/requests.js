@@ -4,7 +4,7 @@ import { button, copy, field, LOCKED, online, setOff, working } from "../control
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, format } from "../format.js";
-import { curl, nodePath, parseJson, subscribe, trusted, whyNot } from "../server.js";
+import { curl, nodePath, parseJson, subscribe, trusted } from "../server.js";
 
 // "METHOD path" and, after a space, a body to start from. POST /lookup/create?dryrun=true hangs a
 // scheduler for good and is
@@ -132,6 +132,8 @@ function resultLine(answer) {
 }
 
 const BODILESS = ["GET", "HEAD", "OPTIONS"];
+const ALLOWED = ["GET", "HEAD"]; // without the token
+const ONLY = `Only ${ALLOWED.join(" and ")}`;
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /** "Name: value" lines as an object; a JSON body without a type gets one. */
@@ -291,12 +293,12 @@ class Console {
   }
 
   #lock() {
-    const locked = !this.bodiless && !trusted();
+    const locked = !ALLOWED.includes(this.method.value) && !trusted();
     const { sendButton, status } = this;
     setOff(sendButton, locked);
     if (sendButton.dataset.refused !== "1") sendButton.title = locked ? LOCKED : "";
-    if (locked) setText(status, `Only GET, HEAD and OPTIONS: ${whyNot()}`);
-    else if (status.textContent.startsWith("Only GET")) setText(status, "");
+    if (locked) setText(status, `${ONLY}. To send others, enter the access token.`);
+    else if (status.textContent.startsWith(ONLY)) setText(status, "");
   }
 
   async #submit() {
