@@ -436,6 +436,25 @@ def test_a_fitted_path_is_cut_before_its_last_slash(run):
     assert run("controls.js", tail, "mistral24b-020") == "-020"
 
 
+def test_a_name_with_spaces_or_markup_is_a_link_too(run):
+    body = (
+        "return import('/static/js/server.js').then(({store}) => {"
+        " store.byKey = new Map(given[0].map((key) => [key, {key}]));"
+        " store.instances = new Map([['1', 'rack 1']]);"
+        " return given[1].map((text) => {"
+        "  const box = document.createElement('p');"
+        "  box.append(...linked(text).flat(Infinity).filter(Boolean));"
+        "  return [box.textContent === text, ...[...box.querySelectorAll('a')].map("
+        "   (one) => one.textContent)]; }); })"
+    )
+    names = ["a b", "a b c", "<b>x", "w <i>(1)</i>", "10.0.0.5:9090", "w0"]
+    said = ["a b is degraded", "w0, a b c and <b>x of rack 1 are down: w <i>(1)</i>.", "data b"]
+    said += ["10.0.0.5:9090 (a b) is up", "a bc"]
+    links = [["a b"], ["w0", "a b c", "<b>x", "rack 1", "w <i>(1)</i>"], []]
+    links += [["10.0.0.5:9090", "a b"], []]
+    assert run("controls.js", body, names, said) == [[True, *one] for one in links]
+
+
 def test_numbers_stay_with_their_units_and_short_pairs_together(run):
     body = (
         "const box = document.createElement('p');"
@@ -1229,6 +1248,8 @@ def test_lines_are_hidden_where_others_with_nearly_their_values_are_drawn_later(
     assert run("views/compare.js", body, lines) == 1
     lines.append({"times": times, "values": [50, 62, 70]})
     assert run("views/compare.js", body, lines) == 4
+    lines[0].update(values=[50, 60, None], last=None)
+    assert run("views/compare.js", body, lines) == 3, "a line that has ended leaves the other alone"
 
 
 def test_what_is_computed_from_figures_that_are_gone_has_no_present_value_either(run):
@@ -1373,6 +1394,7 @@ def test_letters_and_digits_of_a_search_may_stand_apart(run):
     assert run("palette.js", body, "worker12", ["work2"]) is None
     assert run("palette.js", body, "rising: 0.3 to 12 per second", ["2"]) is None
     assert run("palette.js", body, "a 12 and a 2", ["2"]) is not None
+    assert run("palette.js", body, "llama70b-a_worker2", ["l2"]) is None, "a short one may not"
 
 
 def test_numbers_are_found_without_their_leading_zeros(run):
@@ -1385,8 +1407,8 @@ def test_numbers_are_found_without_their_leading_zeros(run):
 
 def test_a_search_prefers_the_starts_of_words_to_their_middle_and_to_letters_apart(run):
     body = "return matchRank(...given)"
-    for text, rank in (("L2 hit rate", 0), ("Rate of L2", 1), ("xl2", 2), ("llama_worker2", 3)):
-        assert run("palette.js", body, text, ["l2"]) == rank, text
+    for text, rank in (("L20 hit rate", 0), ("Rate of L20", 1), ("xl20", 2), ("llama_worker20", 3)):
+        assert run("palette.js", body, text, ["l20"]) == rank, text
 
 
 def test_values_that_are_further_apart_in_the_past_are_still_one_line(run):
@@ -1836,6 +1858,23 @@ def test_a_lane_without_series_is_left_out_and_leaves_its_room(run):
     both, *alone = run("chart.js", body)
     assert both[0] == 2
     assert alone == [[1, both[1]]] * 2
+
+
+def test_a_dash_for_no_value_stands_apart_from_the_dashes_of_the_next_line_of_a_legend(run):
+    body = (
+        "const chart = new Chart({label: 'x', unit: 'seconds', legend: true});"
+        "document.body.append(chart.element); chart.element.style.width = '600px';"
+        "const one = (name, values) => ({name, times: [0, 60], values});"
+        "const series = [one('a', [null, null]), one('b', [1, 2])];"
+        "chart.update({series, start: 0, end: 60, interval: 60});"
+        "const [value] = chart.keyValues; const range = document.createRange();"
+        "range.selectNode(value.previousSibling);"
+        "const [at, name] = [value, range].map((part) => part.getBoundingClientRect());"
+        "const next = chart.keys.querySelectorAll('.swatch')[1].getBoundingClientRect();"
+        "return [value.textContent, at.left - name.right, next.left - at.right]"
+    )
+    value, before, after = run("chart.js", body)
+    assert value == "–" and after > 3 * before > 0
 
 
 def test_the_legend_of_a_fixed_range_has_the_value_at_which_its_line_ends(run):

@@ -473,29 +473,33 @@ const KEPT_SPACES = [
 export const kept = (text) =>
   KEPT_SPACES.reduce((text, space) => text.replace(space, "\u00a0"), String(text));
 
+/** The words of a text, and what is between them: a name with spaces is a word. */
+function wordsOf(text) {
+  const isWhole = (name) => /[\s,;:()]/.test(name) && text.includes(name);
+  const names = [...store.byKey.keys(), ...store.instances.values()].filter(isWhole);
+  const escaped = names.map((name) => name.replace(/\W/g, "\\$&"));
+  const any = escaped.sort().reverse().join("|") || "(?!)";
+  return text.split(RegExp(`((?<![^\\s(])(?:${any})(?![^\\s,;:).])|[\\s,;:()]+)`));
+}
+
 /**
  * A text in which the names of nodes, frontends and instances are links, and what is too long for
  * a line of a telephone breaks at its separators.
  */
 export function linked(text) {
   const instances = new Set(store.instances.values());
-  return kept(text)
-    .split(/([\s,;:()]+)/)
-    .map((word) => {
-      if (word.startsWith("(")) return [h("wbr"), word];
-      const isShort = word.length <= UNBROKEN;
-      const name = word.replace(/[.]$/, "");
-      const node = name && (store.byKey.has(name) || isFrontend(name));
-      const known = node || (name && instances.has(name));
-      if (!known) return isShort ? word : breakable(word);
-      const href = node ? nodeLink({ key: name }) : instanceLink(name);
-      const link = h(
-        "a",
-        { href, class: isShort ? "gap" : "whole" },
-        isShort ? name : breakable(name),
-      );
-      return [link, word.slice(name.length)];
-    });
+  return wordsOf(kept(text)).map((word) => {
+    if (word.startsWith("(")) return [h("wbr"), word];
+    const isShort = word.length <= UNBROKEN;
+    const name = word.replace(/[.]$/, "");
+    const node = name && (store.byKey.has(name) || isFrontend(name));
+    const known = node || (name && instances.has(name));
+    if (!known) return isShort ? word : breakable(word);
+    const href = node ? nodeLink({ key: name }) : instanceLink(name);
+    const props = { href, class: isShort ? "gap" : "whole" };
+    const link = h("a", props, isShort ? name : breakable(name));
+    return [link, word.slice(name.length)];
+  });
 }
 
 export const nodeLink = (node, panel = "overview") =>

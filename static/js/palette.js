@@ -48,7 +48,7 @@ const HOUR = 3600; // seconds for which an alert is silenced
 const PAGE = 8; // results that PageDown and PageUp pass over
 const MANUAL = "static/help.html";
 const MOST_MANUAL = 3; // sections of it
-const LEAST_LETTERS = 3; // with which its text is searched
+const LEAST_LETTERS = 3; // of a word that is searched for in its text, or with letters apart
 const THEMES = ["dark", "light", "system"];
 const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
 
@@ -98,7 +98,8 @@ const go = (href) => () => {
 
 /**
  * Where the words match in a text: [[from, to], ...], null when one does not. "work2" matches
- * "worker2": the letters and the digits may stand apart in one word of the text, in this order.
+ * "worker2": the letters and the digits may stand apart in one word of the text, in this order. A
+ * word as short as "l2" must stand there as it is.
  */
 export function matches(text, words) {
   const lower = text.toLowerCase();
@@ -109,7 +110,8 @@ export function matches(text, words) {
       spans.push([from, from + word.length]);
       continue;
     }
-    const found = partsIn(lower, word.match(/\d+|\D+/g) || []);
+    const mayStandApart = word.length >= LEAST_LETTERS;
+    const found = mayStandApart && partsIn(lower, word.match(/\d+|\D+/g) || []);
     if (!found) return null;
     spans.push(...found);
   }

@@ -246,7 +246,10 @@ function nameCell(row, view) {
 
 const COVERED = 0.005; // of the highest value: a line so near to another is under it
 
-/** How many of these series, in the order of their drawing, are all under one that comes later. */
+/**
+ * How many of these series, in the order of their drawing, are all under one that comes later: not
+ * those that have ended (their `last` is null), where the other one is seen alone.
+ */
 export function hiddenLines(series) {
   const least = COVERED * Math.max(0, ...series.flatMap(({ values }) => values.filter(isNumber)));
   const valueAt = series.map(({ times, values }) => new Map(times.map((t, i) => [t, values[i]])));
@@ -256,7 +259,9 @@ export function hiddenLines(series) {
       const other = above.get(time);
       return isNumber(other) && Math.abs(other - values[i]) <= least;
     });
-  return series.filter((one, i) => valueAt.slice(i + 1).some((above) => covers(above, one))).length;
+  const isHidden = (one, i) =>
+    one.last !== null && valueAt.slice(i + 1).some((above) => covers(above, one));
+  return series.filter(isHidden).length;
 }
 
 // ---- the view ----
