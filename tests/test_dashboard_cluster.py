@@ -908,6 +908,17 @@ def test_a_state_of_the_first_poll_is_told_as_older_than_that(show, server, stor
     assert note.startswith("Down since " + said) and ("or longer)" in note) == bool(said)
 
 
+def test_a_node_that_is_down_has_the_advice_of_its_alert_beside_the_reason(show, server, story):
+    worker = next(one for one in story.nodes if one["key"] == SICK)
+    worker.update(state="down", error="connection refused", since=story.now - 300)
+    browser = show(server, "/#/node/" + SICK, ".note.down")
+    assert browser.text(".note.down").endswith(": connection refused.")
+    advice = "Check that the process runs on its host, and read its log."
+    down = dict(story.alerts[0], id="down:" + SICK, rule="node_down", node=SICK, advice=advice)
+    story.alerts.append(down)
+    browser.wait_for(lambda: browser.text(".note.down").endswith(": connection refused. " + advice))
+
+
 @pytest.mark.parametrize("more", [{"since_known": False}, {}])
 def test_since_when_a_node_is_up_is_told_where_that_is_known(show, server, story, more):
     key = story.nodes[0]["key"]
@@ -985,7 +996,8 @@ def test_a_silence_takes_a_comment(show, server, story):
     browser.wait_for(lambda: browser.has(".alerts .menu-box"))
     browser.click(".alerts .menu-box > button")
     click_text(browser, "With a comment …", ".alerts .menu")
-    browser.type("dialog input[name=comment]", "we know")
+    browser.wait_for(lambda: browser.has("dialog input[name=comment]:focus"))
+    browser.press(*"we know")
     browser.press("Enter")
     browser.wait_for(lambda: "“we know”" in browser.text(".silenced"))
     assert story.silences[0][1]["comment"] == "we know"
@@ -3147,14 +3159,15 @@ def test_the_search_finds_a_changed_setting_that_the_words_of_its_event_leave_ou
     browser.wait_for(lambda: found in browser.text("#palette-list"))
 
 
-def test_a_figure_whose_name_begins_so_comes_before_nodes_whose_letters_stand_apart(show, server):
+def test_a_short_search_finds_figures_and_no_nodes_whose_letters_stand_apart(show, server):
     browser = show(server)
     browser.press("Control+k")
     browser.wait_for(lambda: browser.has("dialog.palette input"))
     browser.press(*"l2")
     browser.wait_for(lambda: browser.text(".palette [role=option]").startswith("L2 "))
     groups = browser.texts(".palette-group")
-    assert groups[0] == "Figures" and "Nodes" in groups[1:] and len(groups) == len(set(groups))
+    assert groups[0] == "Figures" and "Nodes" not in groups and len(groups) == len(set(groups))
+    assert not [text for text in browser.texts(".palette [role=option]") if "worker2" in text]
 
 
 def test_a_panel_alone_is_found_on_nodes_and_on_the_node_that_is_open(show, server):

@@ -242,6 +242,8 @@ function troubleNote(node, status) {
   if (state !== "down" && state !== "degraded") return null;
   const said = state === "down" ? "Down" : "Degraded";
   const why = node.reasons && node.reasons.length ? node.reasons.join("; ") : node.error;
+  const isOfThis = ({ rule, node: key }) => rule === "node_down" && key === node.key;
+  const alert = status.alerts.find(isOfThis);
   return h(
     "p",
     { class: `note ${state}` },
@@ -249,6 +251,7 @@ function troubleNote(node, status) {
     h("span", { title: fullTime(since) }, sinceOf(node, status.time)),
     [" (", ageOf(since, status.time), node.since_known === false ? " or longer)" : ")"],
     why ? [": ", linked(why), "."] : ".",
+    alert && alert.advice ? ` ${alert.advice}` : null,
   );
 }
 

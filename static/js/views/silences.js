@@ -18,7 +18,12 @@ export function silenceWithComment(line) {
     { name: "hours" },
     [1, 4, 8, 24, 72].map((one) => h("option", { value: one }, `${one} h`)),
   );
-  const comment = h("input", { name: "comment", maxlength: "200", autocomplete: "off" });
+  const comment = h("input", {
+    name: "comment",
+    maxlength: "200",
+    autocomplete: "off",
+    autofocus: true,
+  });
   const { length } = line.alerts;
   return keptFocus(() =>
     formDialog({
