@@ -6049,7 +6049,7 @@ def evicted_too_early(evidence: Evidence) -> str:
     change = spoken_change(0.0 if past != past else past, now)
     # The other nodes of the instance have this reason, too: it says whose evictions these are.
     rose = f"evictions of {evidence.key} rose" if evidence.peers else "evictions rose"
-    return f"{rose} ({change}): the cache may be too small"
+    return f"{rose} ({change})"
 
 
 def prompts_are_new(evidence: Evidence) -> str:
@@ -6262,7 +6262,8 @@ REMEDIES = {
     "node_flapping": "Read the node's log around the state changes.",
     "node_restarting": "Read the end of the node's log before each restart.",
     "node_degraded": "Look for the reason on the node's Overview and Threads.",
-    "hit_rate_halved": "Check evictions, restarts and the remote backend.",
+    "hit_rate_halved": "Check evictions (the cache may be too small), restarts and the remote"
+    " backend.",
     "evictions_rising": "Raise max_local_cpu_size, add an L2 or remote backend, or move traffic to"
     " other instances.",
     "failures_rising": "Check the node's Metrics and log for a full disk or failed allocations.",
