@@ -666,7 +666,9 @@ export function eventNote(event, now) {
   }
   if (!LASTING.includes(event.kind)) return [actorOf(event) || times, ""];
   const lasted = `${event.end_reason ? "active for" : "lasted"}${upTo}`;
-  if (!times || upTo || event.kind === "alert") return [lasted, long];
+  if (event.kind === "alert") return [lasted, long];
+  // "Resolved: …" is of its end; "w0 was down" has both times.
+  if (!times || upTo) return [`from ${when(event.time, event.until)}, ${lasted}`, long];
   return [isCounted(event) ? `${times}, in all` : `${times} in`, long];
 }
 
