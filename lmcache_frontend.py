@@ -4910,6 +4910,7 @@ class NodeState:
         self.cache_size: float | None = None  # bytes of its CPU cache
         self.chunk_size = DEFAULT_CHUNK_SIZE  # tokens of what it counts as a chunk
         self.is_receiver = False  # of what a prefill engine computes
+        self.world_size: int | None = None  # how many ranks a worker's engine has
         self.ranks = 1.0  # of the engines that an MP server serves
         self.ping_failures = 0  # of its remote backend, without a success between
         self.details_due = DUE_NOW
@@ -5041,6 +5042,7 @@ MAX_MODELS = 20  # names of models of one engine
 MAX_REPORTED_ALERTS = 100  # of another frontend
 ANY_STATUS = range(100, 1000)
 MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
+MAX_WORLD_SIZE = 4096  # ranks of one engine; what reports more reports nothing
 MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
 NO_PAGE = "its /metrics is not Prometheus text"
 UNHEALTHY = "reports itself unhealthy"
@@ -5213,12 +5215,19 @@ def take_meta(state: NodeState, status: int, value: object) -> None:
         return
     about["model"] = one_line(meta.get("model_name") or about["model"])
     about["engine"] = one_line(meta.get("engine_id") or "")
+    state.world_size = world_size_of(meta)
     role = one_line(meta.get("role") or about["role"]).rpartition(".")[2].lower()
     about["role"] = role
     if state.kind == "unknown" and role in ("worker", "scheduler"):
         state.kind = role
     elif state.kind == "unknown" and "model_name" in meta and "worker_id" in meta:
         state.kind = "worker"
+
+
+def world_size_of(meta: Mapping[str, object]) -> int | None:
+    """``world_size``: with how many ranks the engine was started; None if not reported."""
+    size = number_or_none(meta.get("world_size"))
+    return int(size) if size is not None and 1 <= size <= MAX_WORLD_SIZE else None
 
 
 def read_meta(reply: Reply, now: float) -> object:
@@ -5515,6 +5524,23 @@ def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
         instances.append(Instance(place, instance_name(members), members, figures, ranks))
     share_tokens(instances)
     return instances
+
+
+def missing_ranks(members: Sequence[NodeState]) -> List[int]:
+    """The ranks of an instance's engine that are not among its nodes; [] if that is not known.
+
+    They are no nodes of ours, or were down since our start: nothing tells whose they are.
+    """
+    workers = [state for state in members if state.kind == "worker"]
+    ids = {state.about["worker_id"] for state in workers}
+    sizes = {state.world_size for state in workers}
+    is_known = len(sizes) == 1 and all(re.fullmatch("[0-9]{1,4}", rank) for rank in ids)
+    size = sizes.pop() if is_known else None
+    # Several engines may have one name, and a node that is down may be one of their ranks.
+    if size is None or any(state.kind == "unknown" for state in members):
+        return []
+    ranks = set(map(int, ids))
+    return sorted(set(range(size)) - ranks) if max(ranks) < size else []
 
 
 def instance_figures(members: Sequence[NodeState]) -> Dict[str, float]:
@@ -7743,6 +7769,7 @@ def adopt_entry(
     state.about = {key: reported_text(entry.get(key)) for key in state.about}
     state.software = reported_text(entry.get("software"))
     state.reported_instance = reported_text(entry.get("instance_id"))
+    state.world_size = world_size_of(entry)
     models = map(reported_text, as_list(entry.get("models"))[:MAX_MODELS])
     state.models = [name for name in models if name]
     state.error = reported_text(entry.get("error")) or None
@@ -7807,7 +7834,7 @@ MIN_PUBLISH = 0.5
 PUBLISH_SHARE = 4.0
 SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that makes the same call
 NODE_MEMBERS = ("key", "name", "proxy", "host", "port", "path", "source")
-UNLISTED = ("worker_id", "models", "series")  # what no list of nodes shows
+UNLISTED = ("worker_id", "models", "world_size", "series")  # what no list of nodes shows
 
 
 class StatusPage:
@@ -7923,6 +7950,7 @@ class StatusPage:
                 "engine": engine.strip(),
                 "state": min((state.state for state in states), key=WORST_FIRST.index),
                 "nodes": [state.node.key for state in states],
+                "missing_ranks": missing_ranks(states),
                 "metrics": shown_figures(instance.figures, shown),
                 "spread": spread(ranks),
                 "series": self._recent(
@@ -7931,6 +7959,8 @@ class StatusPage:
             }
         if names is not None:
             del document["nodes"]  # each node has the id of its instance
+            if not document["missing_ranks"]:
+                del document["missing_ranks"]
         return document
 
     def _node(self, state: NodeState, names: Sequence[str] | None = None) -> Dict[str, object]:
@@ -7949,6 +7979,7 @@ class StatusPage:
                 **state.about,
                 "software": state.software,
                 "models": state.models,
+                "world_size": state.world_size,
                 "instance_id": state.instance_id,
                 **self._polled(state),
                 "reasons": list(state.reasons),

@@ -792,6 +792,27 @@ def test_an_instance_has_all_its_nodes_everywhere_whatever_frontend_they_are_beh
     assert browser.texts(NAMES) == ["mp-0"]
 
 
+def test_an_instance_whose_ranks_are_not_all_nodes_says_which_are_missing(show, server, story):
+    sick, whole = story.instances[:2]
+    gone = [key for key in sick["nodes"] if key.endswith(("worker1", "worker3"))]
+    for one in [one for one in story.nodes if one["key"] in gone]:
+        story.nodes.remove(one)
+    sick.update(missing_ranks=[1, 3], nodes=[key for key in sick["nodes"] if key not in gone])
+    whole["missing_ranks"] = [9]
+    browser = show(server, "/#/")
+    tag = (
+        "const row = [...document.querySelectorAll('main tr.instance > th')]"
+        ".find((one) => one.innerText.startsWith(arguments[0]));"
+        "const tag = row.querySelector('.tag'); const { width } = tag.getBoundingClientRect();"
+        "return [tag.firstChild.innerText, tag.title, width > 60]"
+    )
+    title = "No node here is rank %s: not listed, or down when this frontend started"
+    for width in (1440, 360):
+        browser.resize(width, 900)
+        assert browser.script(tag, sick["name"]) == ["2 ranks missing", title % "1, 3", True]
+        assert browser.script(tag, whole["name"]) == ["rank 9 missing", title % 9, True]
+
+
 def test_a_viewer_who_may_not_edit_sees_the_undo_and_what_it_needs(show, server, story):
     story.trusted = False
     change = {"changes": {"chunk_size": ["256", "512"]}, "instance": "llama70b-a"}

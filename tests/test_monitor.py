@@ -891,7 +891,7 @@ def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
     full, listed = monitor.status(), json.loads(monitor.status_json(figures=lf.LISTED)[0])
     assert {*listed} == {*full} and listed["counts"] == full["counts"]
     (node, _) = listed["nodes"]
-    unlisted = {"name", "worker_id", "models", "series"}
+    unlisted = {"name", "worker_id", "models", "world_size", "series"}
     assert {*full["nodes"][0]} - {*node} == {"id", "address", "polled", "path"} | unlisted
     assert full["nodes"][0]["path"] == "/proxy2/w0", "what a list leaves out"
     assert full["nodes"][0]["name"] == full["nodes"][0]["key"]

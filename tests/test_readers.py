@@ -261,6 +261,62 @@ def test_the_scheduler_and_the_worker_of_one_engine_are_one_instance(version):
     assert len({node["instance_id"] for node in status["nodes"]}) == 1
 
 
+def engine_of(size, ranks, instance="i"):
+    """Workers of one instance that report the size of their engine."""
+    workers = {"w%d" % rank: worker(rank, lmcache_instance_id=instance) for rank in ranks}
+    for answers in workers.values():
+        answers["/meta"] = {"model_name": "m", "worker_id": 0, "world_size": size}
+    return workers
+
+
+def missing_in(nodes):
+    (instance,) = Cluster(nodes).round(times=2)["instances"]
+    return instance["missing_ranks"]
+
+
+@pytest.mark.parametrize("size, ranks, missing", [(2, [0], [1]), (4, [1, 3], [0, 2]), (1, [0], [])])
+def test_ranks_that_are_no_nodes_are_told_by_the_size_that_their_engine_reports(
+    size, ranks, missing
+):
+    assert missing_in(engine_of(size, ranks)) == missing
+
+
+@pytest.mark.parametrize("size", [None, 0, -1, "2", True, 1e300, lf.MAX_WORLD_SIZE + 1])
+def test_a_size_that_is_none_tells_nothing(size):
+    assert missing_in(engine_of(size, [0])) == []
+
+
+def test_an_engine_of_the_largest_size_has_its_missing_ranks():
+    assert missing_in(engine_of(lf.MAX_WORLD_SIZE, [0])) == list(range(1, lf.MAX_WORLD_SIZE))
+
+
+def test_no_rank_is_missing_where_several_engines_may_have_one_name():
+    assert missing_in(engine_of(2, [0, 2])) == []
+    assert missing_in({**engine_of(2, [0]), "w1": engine_of(4, [1])["w1"]}) == []
+
+
+def test_a_rank_that_is_down_is_not_missing_unless_it_was_down_at_our_start():
+    cluster = Cluster(engine_of(2, [0, 1]))
+    cluster.round(times=2)
+    away = cluster.answers.pop("w1")
+    (instance,) = cluster.round(times=2)["instances"]
+    assert (instance["nodes"], instance["missing_ranks"]) == (["w0", "w1"], [])
+    cluster = Cluster({**engine_of(2, [0]), "w1": {}})
+    del cluster.answers["w1"]
+    (instance,) = cluster.round(times=2)["instances"]
+    assert (instance["nodes"], instance["missing_ranks"]) == (["w0"], [1])
+    cluster.answers["w1"] = away
+    (instance,) = cluster.round(60.0, times=2)["instances"]
+    assert (instance["nodes"], instance["missing_ranks"]) == (["w0", "w1"], [])
+
+
+def test_what_is_missing_in_an_instance_is_in_the_list_and_an_empty_list_is_not():
+    cluster = Cluster({**engine_of(2, [0]), **engine_of(1, [5], "j")})
+    cluster.round(times=2)
+    listed = cluster.monitor.status(None, None, True, lf.LISTED)["instances"]
+    assert [one.get("missing_ranks") for one in listed] == [[1], None]
+
+
 def test_instance_ids_that_lmcache_made_up_are_absent():
     for folder in ("worker_0.3.5", "worker_0.3.10"):
         assert look_at(folder)["instance"] == ""

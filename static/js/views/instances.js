@@ -37,7 +37,7 @@ import {
 } from "../words.js";
 import { allAlerts, instanceOf } from "./alerts.js";
 
-const MOST_TOLD = 6; // alerts in a tooltip
+const MOST_TOLD = 6; // alerts or ranks in a tooltip
 const LINE = 32; // px, a row of one line
 const MOST_DRAWN = 80; // lines that are all in the DOM: a dozen figures in each take their time
 const OPEN_AT_FIRST = 12; // the worst instance is unfolded when it has at most so many nodes
@@ -68,6 +68,7 @@ function joined(a, b) {
     engine: main.engine || other.engine,
     kinds: [...new Set([...main.kinds, ...other.kinds])],
     nodes: [...main.nodes, ...other.nodes],
+    missing_ranks: [], // one may have what the other has not
     metrics: { ...other.metrics, ...Object.fromEntries(known) },
   };
 }
@@ -333,12 +334,24 @@ const rankOf = (node) => {
   return found ? `rank ${found[1]}` : "";
 };
 
+/** The ranks of an instance's engine that are not among its nodes, as far as that is known. */
+const missingOf = (row) => (isRank(row) || !row.instance ? [] : row.instance.missing_ranks || []);
+
+function missingTag(ranks) {
+  const text = ranks.length > 1 ? `${ranks.length} ranks missing` : `rank ${ranks[0]} missing`;
+  const names = ranks.slice(0, MOST_TOLD).join(", ") + (ranks.length > MOST_TOLD ? ", …" : "");
+  const title = `No node here is rank ${names}: not listed, or down when this frontend started`;
+  const spoken = h("span", { class: "visually-hidden" }, title);
+  return h("span", { class: "tag", title }, h("span", { "aria-hidden": "true" }, text), spoken);
+}
+
 /** What stands in grey beside a name. */
 function besideName(row) {
   if (!row.node) {
     const ranks = row.nodes.filter(rankOf).length;
+    const size = ranks + missingOf(row).length;
     const engine = (row.engine || "").split(" ")[0];
-    return [engine, ranks > 1 ? `TP ${ranks}` : ""].filter(Boolean).join(", ");
+    return [engine, size > 1 ? `TP ${size}` : ""].filter(Boolean).join(", ");
   }
   const kind = kindName(row.kind);
   const rank = row.kind === "worker" && isRank(row) ? rankOf(row.node) : "";
@@ -469,7 +482,8 @@ export class InstanceTable {
   }
 
   #isTall(row) {
-    if (farFrom(row)) return true; // the tag may need a line of its own
+    // The tag may need a line of its own.
+    if (farFrom(row) || missingOf(row).length) return true;
     if (this.table.fit.tight) return Boolean(row.node && row.node.error);
     return [...SPREAD, "lookup_hit_rate"].some(
       (name) => this.table.fit.shows(name) && (spreadFor(row, name) || oddness(row, name)),
@@ -518,6 +532,7 @@ export class InstanceTable {
     return [
       row.key,
       besideName(row),
+      missingOf(row),
       far ? outlierText(...far) : "",
       row.node ? row.node.error : folded,
     ].join("|");
@@ -525,7 +540,9 @@ export class InstanceTable {
 
   #nameCell(row) {
     const far = farFrom(row);
-    const tag = far ? outlierTag(...far) : null;
+    const missing = missingOf(row);
+    const outlier = far ? outlierTag(...far) : null;
+    const tag = missing.length ? missingTag(missing) : outlier;
     const rank = row.kind === "worker" && isRank(row) ? rankOf(row.node) : "";
     // Beside a tag the first of what stands beside a name is enough.
     const beside = tag ? besideSpans(row).slice(0, 1) : besideSpans(row);
