@@ -579,15 +579,23 @@ def test_metrics_of_every_kind_are_offered_with_the_servers_labels(page, demo):
     assert "Store p50" not in labels, "it has no history"
 
 
-def test_compare_draws_counts_as_steps_and_counts_no_line_that_has_no_values(page, demo):
+def test_compare_draws_counts_as_steps_and_leaves_out_nodes_without_values(page, demo):
     browser = page(demo, "#/compare?metric=loads_in_flight&preset=reachable")
-    browser.wait_for(lambda: browser.count("main .isolate") > 10)
+    browser.wait_for(lambda: browser.count("main .isolate") == 2)
     paths = browser.script(
         "return [...document.querySelectorAll('main path.line')].map("
         "(path) => path.getAttribute('d')).filter(Boolean)"
     )
     assert len(paths) == 2 and all("H" in path and "L" not in path for path in paths)
-    assert browser.text("main .panel-line") in ("", f"1 of 2 lines is {HIDDEN}.")
+    without, _, hidden = browser.text("main .panel-line").partition(" left out.")
+    assert re.fullmatch(r"1\d nodes without values are", without)
+    assert hidden in ("", f" 1 of 2 lines is {HIDDEN}.")
+
+
+def test_compare_lists_the_nodes_where_none_of_them_has_values(page, demo):
+    browser = page(demo, "#/compare?metric=loads_in_flight&nodes=coordinator,llama70b-a_worker0")
+    browser.wait_for(lambda: browser.count("main .isolate") == 2)
+    assert browser.text("main .panel-line") == ""
 
 
 def test_compare_begins_with_one_rank_each_of_the_worst_instances_of_a_fleet(page, fleet):

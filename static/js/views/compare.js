@@ -22,6 +22,10 @@ const MOST_LISTED = 200; // nodes in the picker
 const CHART_HEIGHT = 300; // px
 const LEAST_RELOAD = 4; // seconds
 const STANDARD = "lookup_hit_rate";
+const BEHIND = "hidden behind a line with the same values";
+
+const hasValues = ({ values }) => values.some(isNumber);
+const isOrAre = (count) => (count === 1 ? "is" : "are");
 
 /** Figures of which less is worse; of all others, more is. */
 const LOW_IS_BAD = /hit_rate|^healthy$|tokens_per_second|saved|speed|lifespan|lifetime/;
@@ -276,7 +280,8 @@ class ComparePage {
     this.preset = query.get("preset") || (this.chosen.size ? "chosen" : "");
     this.started = this.preset === "chosen";
     this.alone = "";
-    this.series = [];
+    this.series = []; // of nodes that have values, if any has
+    this.without = 0; // how many nodes have none
     this.marks = [];
     this.rows = [];
     this.chart = null;
@@ -429,7 +434,7 @@ class ComparePage {
     const looks = new Map([...this.chosen].map((name, i) => [name, lineLook(i, isFew)]));
     const colours = new Map([...this.chosen].map((name, i) => [name, i]));
     const end = timeRange().live ? endOf(answer, store.status.time) : bounds().end;
-    this.series = answer.series
+    const all = answer.series
       .map(({ node, times, values }) => ({
         name: node,
         times,
@@ -439,6 +444,9 @@ class ComparePage {
         look: looks.get(node),
       }))
       .sort(byLast);
+    const lines = all.filter(hasValues);
+    this.series = lines.length ? lines : all; // without any the table names the nodes
+    this.without = all.length - this.series.length;
     Object.assign(this, { end, interval: answer.interval, marks });
     this.#explain();
     this.#drawChart();
@@ -450,17 +458,16 @@ class ComparePage {
   }
 
   #explain() {
-    const lines = this.series.filter(({ values }) => values.some(isNumber));
+    const lines = this.series.filter(hasValues);
     const hidden = hiddenLines(lines);
-    const verb = hidden === 1 ? "is" : "are";
+    const { without } = this;
     const since = sinceText(lines, this);
     const notes = [
       since && `${since}.`,
       this.#aboutRemoved(),
+      without ? `${plural(without, "node")} without values ${isOrAre(without)} left out.` : "",
       this.chosen.size > MOST ? `The first ${MOST} of ${this.chosen.size} nodes are drawn.` : "",
-      hidden
-        ? `${hidden} of ${lines.length} lines ${verb} hidden behind a line with the same values.`
-        : "",
+      hidden ? `${hidden} of ${lines.length} lines ${isOrAre(hidden)} ${BEHIND}.` : "",
     ];
     setText(this.note, notes.filter(Boolean).join(" "));
   }
