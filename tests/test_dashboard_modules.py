@@ -1874,7 +1874,7 @@ def test_a_dash_for_no_value_stands_apart_from_the_dashes_of_the_next_line_of_a_
         "return [value.textContent, at.left - name.right, next.left - at.right]"
     )
     value, before, after = run("chart.js", body)
-    assert value == "–" and after > 3 * before > 0
+    assert value == "–" and after > 2 * before > 0
 
 
 def test_the_legend_of_a_fixed_range_has_the_value_at_which_its_line_ends(run):
