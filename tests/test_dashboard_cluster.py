@@ -1828,15 +1828,20 @@ def test_the_head_of_the_table_stays_in_sight_and_states_say_of_how_many(show, s
     assert center(browser, "main .data thead th")[1] == 48  # below the bar of the page
 
 
-def test_the_number_of_matches_stands_beside_what_is_typed(show, server):
+FILTER = "main .instance-tools input[type=search]"
+FILTER_COUNT = ".instance-tools .search-count"
+
+
+def test_the_number_of_nodes_stands_beside_what_is_typed(show, server, story):
     browser = show(server)
     browser.resize(1440, 900)
-    field = "main .instance-tools input[type=search]"
-    browser.type(field, "llama70b")
-    browser.wait_for(lambda: browser.text(".instance-tools .search-count") == "2 matches")
-    left, _, width, _ = center(browser, field)
-    kept = float(browser.style(field, "padding-right")[:-2])
-    assert left + width - kept <= center(browser, ".instance-tools .search-count")[0]
+    browser.type(FILTER, "llama70b")
+    count = sum(one["key"].startswith("llama70b") for one in story.nodes)
+    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "%d nodes" % count)
+    assert browser.attribute(FILTER_COUNT, "aria-live") == "polite"
+    left, _, width, _ = center(browser, FILTER)
+    kept = float(browser.style(FILTER, "padding-right")[:-2])
+    assert left + width - kept <= center(browser, FILTER_COUNT)[0]
 
 
 def test_a_tile_leads_to_its_chart(show, server):
@@ -2040,7 +2045,7 @@ def test_search_and_filters_show_the_nodes_that_match_and_stand_in_the_address(s
     browser = show(server)
     browser.type("main .search input", "worker1")
     browser.wait_for(lambda: names(browser) == ["llama70b-a", "worker1", "llama70b-b", "worker1"])
-    assert browser.text("main .search-count") == "2 matches" and "q=worker1" in browser.url
+    assert browser.text("main .search-count") == "2 nodes" and "q=worker1" in browser.url
     browser.type("main .search input", " ")
     click_text(browser, "◆ 1 degraded", "main .tools")
     browser.wait_for(lambda: names(browser) == ["llama70b-a", "worker2"])
@@ -2085,6 +2090,58 @@ def test_the_states_above_the_table_count_what_the_other_filters_let_through(sho
     click_text(browser, "◆ 1 degraded", "main .tools")
     browser.wait_for(lambda: names(browser) == ["llama70b-a", "worker2"])
     assert browser.texts(states) == before, "the state itself is no filter of its own counts"
+
+
+def test_a_text_counts_as_a_filter_wherever_nodes_are_counted(show, server):
+    browser = show(server)
+    states = "[aria-label='Filter by state'] button"
+    before = browser.texts(states)
+    browser.type(FILTER, "worker2")
+    browser.wait_for(lambda: browser.texts(states)[:2] == ["● 1 up", "◆ 1 degraded"])
+    assert browser.text(FILTER_COUNT) == "2 nodes"
+    click_text(browser, "◆ 1 degraded", "main .tools")
+    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "1 node")
+    assert any(one.startswith("1 of ") for one in browser.texts(".instance-tools .progress"))
+    assert browser.texts(states)[:2] == ["● 1 up", "◆ 1 degraded"]
+    click_text(browser, "◆ 1 degraded", "main .tools")
+    browser.script("location.hash = '#/?q=worker2&by=model'")
+    browser.wait_for(lambda: browser.text("main .group-size").startswith("2 instances · 2 nodes"))
+    browser.script("location.hash = '#/?q=worker1'")  # a link says it, too
+    browser.wait_for(lambda: browser.texts(states)[:2] == ["● 2 up", "◆ 0 degraded"])
+    assert browser.text(FILTER_COUNT) == "2 nodes"
+    browser.script("location.hash = '#/'")
+    browser.wait_for(lambda: browser.texts(states) == before)
+    assert browser.text(FILTER_COUNT) == ""
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+def test_a_node_is_found_by_its_address_which_its_row_shows_then(show, server, story, width):
+    for number, one in enumerate(story.nodes):
+        one["address"] = "/tmp/lmcache_internal_api_server/socket_%d" % (9094 + number)
+    story.nodes[3].update(address="10.0.0.7:9094", state="down", error="connection refused")
+    browser = show(server)
+    browser.resize(width, 900)
+    browser.type(FILTER, "094")
+    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "0 nodes")
+    assert names(browser) == [], "few digits are of a name"
+    reasons = "main .data tbody .reason"
+    title = "return [...document.querySelectorAll(arguments[0])].map((one) => one.title)"
+    for text, said in (
+        ("9094", "2 nodes"),
+        ("0.7:", "1 node"),
+        ("SOCKET_9094 llama70b", "1 node"),
+    ):
+        browser.type(FILTER, text)
+        browser.wait_for(lambda: browser.text(FILTER_COUNT) == said)
+        part = text.split()[0].lower()
+        found = [one["address"] for one in story.nodes if part in one["address"]]
+        assert sorted(browser.script(title, reasons)) == sorted(found)
+    browser.type(FILTER, "10.0.0.7:9094")
+    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "1 node")
+    assert browser.text(reasons).endswith("· connection refused")
+    browser.type(FILTER, "llama70b-a_worker1")
+    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "1 node")
+    assert browser.count(reasons) == 0
 
 
 def test_the_list_of_models_holds_the_last_part_of_their_names(show, server, story):
@@ -2755,10 +2812,30 @@ def test_the_map_dims_what_the_table_leaves_out(show, fleet):
     browser.type("main .instance-tools [type=search]", "llama70b-041_worker2")
     browser.wait_for(lambda: browser.count(bright) == 1)
     assert browser.has(".map .sq.down:not(.dim)")
+    assert browser.text(size) == "1 of 1,009 nodes, as filtered below"
+    assert browser.text(FILTER_COUNT) == "1 node"
     browser.script("location.hash = '#/?state=bad'")
     chip = "main .instance-tools .chip[aria-pressed=true]"
     browser.wait_for(lambda: browser.has(chip) and browser.count(bright) == 2)
     assert re.sub(r"\s", "", browser.text(chip)) == "■◆2downordegraded"
+
+
+def test_filters_are_cleared_beside_the_map_that_they_dim(show, fleet):
+    browser = show(fleet, "/#/?by=model&sort=-name&q=llama70b-041&state=down&kind=worker")
+    bright, clear = ".map .sq:not(.dim)", ".map-card .card-head button"
+    browser.wait_for(lambda: browser.count(bright) == 1)
+    assert browser.text(clear) == "Clear filters"
+    for width in (360, 768, 1440):
+        browser.resize(width, 900)
+        assert browser.box(clear)[0] + browser.box(clear)[2] < width
+    browser.focus(clear)
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.count(bright) == 1009)
+    assert browser.url.endswith("/#/?by=model&sort=-name")
+    assert browser.property(clear, "hidden") and browser.property(FILTER, "value") == ""
+    assert browser.text(".map-card .card-head .hint") == "1,009 nodes"
+    focus = "return document.activeElement.textContent"
+    assert browser.script(focus) == "State", "the button that had it is not there any more"
 
 
 def test_the_map_says_how_it_is_used_and_where_one_is(show, fleet):
@@ -2842,7 +2919,7 @@ def test_a_thousand_nodes_need_few_rows_and_little_script(show, fleet):
     browser.wait_for(lambda: "coordinator" in names(browser))
     assert browser.count("main .data tbody tr") < 80
     browser.type("main .search input", "llama70b-")
-    browser.wait_for(lambda: set(browser.texts(".search-count")) & {"119 matches", "120 matches"})
+    browser.wait_for(lambda: "600 nodes" in browser.texts(".search-count"))
     assert 10 < browser.count("main .data tbody tr") < 80
     browser.type("main .search input", "qwen32b-050_worker3")
     browser.wait_for(lambda: names(browser) == ["qwen32b-050", "worker3"])

@@ -133,6 +133,9 @@ def test_the_cluster_is_filtered_by_an_environment_variable_and_by_its_value(pag
     assert names(browser) == [] and "Nothing matches" in browser.text("main .empty-row")
     page(fleet, "#/?env=CUDA_VISIBLE_DEVICES%3D1")  # the same as a link
     browser.wait_for(lambda: sorted(names(browser)) == matching)
+    browser.wait_for(lambda: "match" in browser.text("main .tools .progress"))
+    browser.script("location.hash = '#/'")
+    browser.wait_for(lambda: browser.text("main .tools .progress") == "")
 
 
 def test_a_node_that_goes_down_and_comes_back_is_seen_in_the_row_the_title_and_the_alerts(

@@ -324,12 +324,18 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
   });
   input.addEventListener("input", () => {
     const found = onsearch(input.value);
-    const isCount = input.value && typeof found === "number";
-    setText(count, isCount ? plural(found, "match", "matches") : "");
-    input.classList.toggle("counted", Boolean(isCount));
-    input.style.setProperty("--count", count.textContent.length);
+    if (typeof found !== "number") return;
+    sayFound(box, input.value ? plural(found, "match", "matches") : "");
   });
-  return h("span", { class: "search" }, icon("search"), input, count);
+  const box = h("span", { class: "search" }, icon("search"), input, count);
+  return box;
+}
+
+/** Say in a search box what it found. */
+export function sayFound({ children: [, input, count] }, text) {
+  setText(count, text);
+  input.classList.toggle("counted", Boolean(text));
+  input.style.setProperty("--count", text.length);
 }
 
 /** Save the debug bundle: with the token in a header, so not as a plain link. */

@@ -328,7 +328,6 @@ export class DataTable {
     this.words = [];
     this.keep = null;
     this.narrows = false; // the filter applies to children, too
-    this.found = 0; // rows that were searched for
     this.heads = [];
     this.frame = 0;
     this.width = this.options.width;
@@ -526,12 +525,13 @@ export class DataTable {
 
   #matches(row) {
     if (this.keep && !this.keep(row)) return false;
-    if (!this.words.length || this.#hasWords(row)) return true;
-    const { children } = this.options;
-    return Boolean(children) && children(row).some((child) => this.#hasWords(child));
+    if (this.hasWords(row)) return true;
+    return Boolean(this.options.children) && this.searched(row).length > 0;
   }
 
-  #hasWords(row) {
+  /** Whether a row, apart from its children, has all words of the search. */
+  hasWords(row) {
+    if (!this.words.length) return true;
     const columns = this.options.columns.filter((column) => column.find !== false);
     const texts = columns.map((column) => {
       const get = column.search || column.text || column.value;
@@ -546,18 +546,17 @@ export class DataTable {
     this.element.scrollTop = 0;
     this.view.top = 0;
     this.arrange();
-    return this.found;
+    return this.shown.length;
   }
 
   /**
-   * Show only rows that pass the test; returns how many there are. When it `narrows`, rows show
-   * those of their children that pass, without being unfolded.
+   * Show only rows that pass the test. When it `narrows`, rows show those of their children that
+   * pass, without being unfolded.
    */
   filter(test, narrows = false) {
     this.keep = test;
     this.narrows = narrows;
     this.arrange();
-    return this.found;
   }
 
   /**
@@ -585,10 +584,6 @@ export class DataTable {
     this.arrange();
   }
 
-  get total() {
-    return this.all.length;
-  }
-
   /** Take these rows; cells that differ are changed, the table is not built anew. */
   update(rows) {
     this.reported = true;
@@ -607,7 +602,6 @@ export class DataTable {
       this.order,
     );
     const lines = this.grouping ? groupRows(this.shown, this.grouping, this.folded) : this.shown;
-    this.found = this.shown.length;
     this.lines = this.options.children ? this.#withChildren(lines) : lines;
     this.none.hidden = !this.reported || this.shown.length > 0;
     // No heads stand over nothing; where nothing matches, they stay.
@@ -623,35 +617,26 @@ export class DataTable {
   #withChildren(lines) {
     return lines.flatMap((row) => {
       if (row instanceof Heading) return [row];
-      const shown = this.#childrenShown(row);
+      const shown = this.isOpen(row) ? this.fittingChildren(row) : [];
       return shown.length ? [row, ...sortRows(shown, this.options.columns, this.order)] : [row];
     });
-  }
-
-  /**
-   * The children of a row that stand below it: all when it is unfolded, else those that were
-   * searched for.
-   */
-  #childrenShown(row) {
-    if (!this.isOpen(row)) return [];
-    const searched = this.words.length > 0 && !this.#hasWords(row);
-    const fitting = this.fittingChildren(row);
-    if (searched && fitting.length) this.found += fitting.length - 1;
-    return fitting;
   }
 
   /** Whether the children of a row are listed: it is unfolded, or they were searched for. */
   isOpen(row) {
     if (this.unfolded.has(this.options.key(row)) || this.narrows) return true;
-    return this.words.length > 0 && !this.#hasWords(row);
+    return !this.hasWords(row);
   }
 
   /** The children of a row that the search and the filter let through. */
   fittingChildren(row) {
-    const searched = this.words.length > 0 && !this.#hasWords(row);
-    const fits = (child) =>
-      (!this.narrows || this.keep(child)) && (!searched || this.#hasWords(child));
-    return this.options.children(row).filter(fits);
+    return this.searched(row).filter((child) => !this.narrows || this.keep(child));
+  }
+
+  /** The children of a row that the search lets through. */
+  searched(row) {
+    const isFound = this.hasWords(row);
+    return this.options.children(row).filter((child) => isFound || this.hasWords(child));
   }
 
   /** Where the lines in view begin and end, and how much room the others take above and below. */

@@ -419,10 +419,7 @@ class Settings {
 
   #buildTools() {
     const asked = parseRoute().query.get("q") || "";
-    const find = (text) => {
-      this.table.search(text);
-      return this.table.found;
-    };
+    const find = (text) => this.table.search(text);
     this.search = searchBox("Search settings", find, { value: asked });
     if (asked) find(asked);
     const tests = {

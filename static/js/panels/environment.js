@@ -104,10 +104,7 @@ class Environment {
       emptyText: "The node reported no variables.",
       columns: columns(this),
     });
-    this.search = searchBox("Search variables", (text) => {
-      this.table.search(text);
-      return this.table.found;
-    });
+    this.search = searchBox("Search variables", (text) => this.table.search(text));
     this.frame = panelFrame({
       title: "Environment",
       path: "/env",

@@ -204,10 +204,7 @@ class LogLevels {
       emptyText: "This node reported no loggers.",
       columns: columns(this),
     });
-    this.search = searchBox("Search loggers", (text) => {
-      this.table.search(text);
-      return this.table.found;
-    });
+    this.search = searchBox("Search loggers", (text) => this.table.search(text));
     this.chips = h("div", { class: "chips", role: "group", "aria-label": "Loggers of" });
     this.form = new PrefixForm(this);
     this.frame = panelFrame({

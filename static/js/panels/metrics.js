@@ -4,8 +4,8 @@
 import { axisSpan, historyQuery } from "../address.js";
 import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
-import { button, searchBox } from "../controls.js";
-import { append, breakable, breakableCall, dotted, h, replace, setText } from "../dom.js";
+import { button, sayFound, searchBox } from "../controls.js";
+import { append, breakable, breakableCall, dotted, h, replace } from "../dom.js";
 import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { ApiError, getJson, getText, store, subscribe } from "../server.js";
@@ -772,8 +772,7 @@ class Metrics {
     this.table.update(this.rows);
     this.#filter();
     if (!word) return;
-    const count = plural(this.table.search(word), "match", "matches");
-    setText(this.found.querySelector(".search-count"), count);
+    sayFound(this.found, plural(this.table.search(word), "match", "matches"));
   }
 }
 

@@ -11,6 +11,7 @@ import {
   noNodes,
   online,
   opened,
+  sayFound,
   searchBox,
   stateMark,
   working,
@@ -18,12 +19,9 @@ import {
 import { dotted, h, replace, setText } from "../dom.js";
 import { duration, minuteOf, plain, plural } from "../format.js";
 import {
-  each,
-  getJson,
   instanceName,
   loadFailure,
   loadModule,
-  nodePath,
   recall,
   refreshNow,
   remember,
@@ -39,11 +37,9 @@ import { CHARTS, ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText, versionOf } from "./instances.js";
 
 const MAP_FROM = 40; // nodes; with fewer the table says it all
-// What the address holds.
-const KEPT = ["q", "state", "kind", "model", "env", "group", "by", "sort"];
+const FILTERS = ["q", "state", "kind", "model", "env", "group"];
+const KEPT = [...FILTERS, "by", "sort"]; // what the address holds
 const BAD = "bad"; // the state of nodes that are down or degraded, in links
-const ENV_PARALLEL = 12;
-const ENV_TIMEOUT = 15; // seconds
 
 const NO_VERSION = "No LMCache version reported";
 
@@ -189,8 +185,8 @@ class Filters {
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
     this.isLive = h("span", { class: "is-now", hidden: true });
     this.fits = () => true;
-    this.narrows = false; // what fits are nodes, not only their instances
     this.isOffered = () => true; // what fits in any state
+    this.nodes = []; // those that the text and the choices let through
     this.found = h("span", { class: "progress" });
     this.more = this.#moreBox();
     this.columns = this.#columnBox();
@@ -221,10 +217,14 @@ class Filters {
 
   #find(text) {
     memory.q = text;
-    const count = this.table.table.search(text);
+    this.table.table.search(text);
+    this.#follow();
+  }
+
+  #follow() {
+    if (store.status) this.update(store.status);
     this.changed();
     keepAddress(this.signal);
-    return count;
   }
 
   set(name, value) {
@@ -315,9 +315,13 @@ class Filters {
   update(status) {
     const kinds = [...new Set(status.nodes.map((node) => node.kind))].sort();
     const models = [...new Set(status.nodes.map((node) => node.model).filter(Boolean))].sort();
-    const counts = this.#counts(status.nodes);
+    const searched = memory.q.trim() ? this.table.searched : status.nodes;
+    const counts = {}; // state -> how many nodes the other choices let through
+    for (const { state } of searched.filter(this.isOffered))
+      counts[state] = (counts[state] || 0) + 1;
+    this.nodes = searched.filter(this.fits);
     this.sayNow();
-    this.#sayFound(status.nodes);
+    this.#sayCount(plural(status.nodes.length, "node"));
     const signature = JSON.stringify([kinds, models, counts, status.counts, memory.state]);
     if (signature === this.signature) return;
     this.signature = signature;
@@ -338,19 +342,12 @@ class Filters {
     );
   }
 
-  /** State -> how many nodes the other choices let through. */
-  #counts(nodes) {
-    const counts = {};
-    for (const { state } of nodes.filter(this.isOffered)) counts[state] = (counts[state] || 0) + 1;
-    return counts;
-  }
-
-  /** How many nodes the choices above the table let through; "" while they let all through. */
-  #sayFound(nodes) {
-    const { state, kind, model, group, envHits } = memory;
-    const some = (state || kind || model || group) && !envHits; // else its own note says it
-    const count = plain(nodes.filter(this.fits).length);
-    setText(this.found, some ? `${count} of ${plural(nodes.length, "node")}` : "");
+  /** How many nodes the text and the choices let through; "" while they let all through. */
+  #sayCount(all) {
+    const { q, state, kind, model, group } = memory;
+    const { length } = this.nodes;
+    sayFound(this.search, q.trim() ? plural(length, "node") : "");
+    setText(this.found, state || kind || model || group ? `${plain(length)} of ${all}` : "");
   }
 
   #choices(box, all, values, name, chosen) {
@@ -390,19 +387,26 @@ class Filters {
       (!memory.group || isMember(node)) &&
       (!memory.envHits || memory.envHits.has(node.key));
     this.fits = (node) => matchesState(node) && this.isOffered(node);
-    this.narrows = Boolean(memory.state || memory.kind || memory.envHits);
+    // What fits are nodes then, not only their instances.
+    const narrows = Boolean(memory.state || memory.kind || memory.envHits);
     const shown = (row) => (row.node ? this.fits(row.node) : row.nodes.some(this.fits));
-    this.table.table.filter(shown, this.narrows);
-    if (store.status) this.update(store.status);
-    this.changed();
-    keepAddress(this.signal);
+    this.table.table.filter(shown, narrows);
+    this.#follow();
+  }
+
+  /** Forget these choices, of all that the address holds. */
+  clear(keys) {
+    if (this.abort) this.abort.abort();
+    for (const key of keys) memory[key] = "";
+    Object.assign(memory, { envHits: null, envNote: "" });
+    this.restore();
   }
 
   /** The keys of the nodes that the search and the choices let through; null: all. */
   get fitting() {
     const { q, state, kind, model, group, envHits } = memory;
     if (!(q.trim() || state || kind || model || group || envHits)) return null;
-    return new Set(this.table.nodes.filter(this.fits).map(({ key }) => key));
+    return new Set(this.nodes.map(({ key }) => key));
   }
 
   async group() {
@@ -415,7 +419,7 @@ class Filters {
         of,
         rank: (rows) => Math.min(...rows.map((row) => STATE_ORDER[row.state] ?? 2)),
         hasSums: true,
-        head: (rows, name) => module.groupHead(rows, name, this.narrows ? this.fits : () => true),
+        head: (rows, name) => module.groupHead(rows, name, this.table.table),
       },
     );
   }
@@ -434,32 +438,15 @@ class Filters {
       return;
     }
     this.abort = new AbortController();
+    const { signal } = this.abort;
+    const module = await opened(() => import("./environments.js"));
+    if (!module || signal.aborted) return;
     memory.envHits = new Set();
-    await this.#askEnvironments(wanted, this.abort.signal);
-  }
-
-  async #askEnvironments(wanted, signal) {
-    const [name, ...rest] = wanted.split("=");
-    const value = rest.length ? rest.join("=") : null;
-    const nodes = store.status.nodes.filter((node) => node.state !== "down");
-    const hits = memory.envHits;
-    let done = 0;
-    let silent = 0;
-    await each(
-      nodes,
-      (node) => getJson(nodePath(node, "/env"), { signal, timeout: ENV_TIMEOUT }),
-      (node, env, error) => {
-        done += 1;
-        if (error || !env) silent += 1;
-        else if (name in env && (value === null || String(env[name]) === value)) hits.add(node.key);
-        if (!signal.aborted) setText(this.envNote, `${plain(done)} of ${plain(nodes.length)}`);
-      },
-      ENV_PARALLEL,
-    );
+    const say = (text) => setText(this.envNote, text);
+    const note = await module.findVariable(wanted, memory.envHits, say, signal);
     if (signal.aborted) return;
-    const match = `${plural(hits.size, "node")} match${hits.size === 1 ? "es" : ""}`;
-    memory.envNote = match + (silent ? `, ${plain(silent)} did not respond` : "");
-    setText(this.envNote, memory.envNote);
+    memory.envNote = note;
+    say(note);
     this.apply();
   }
 
@@ -773,7 +760,9 @@ class ClusterView {
     try {
       const { FleetMap } = await loadModule(() => import("./fleetmap.js"));
       if (this.signal.aborted || this.map) return false;
-      this.map = new FleetMap(this.signal, memory.map, (mode) => this.#keepMap(mode));
+      const keep = (mode) => this.#keepMap(mode);
+      const clear = () => this.filters.clear(FILTERS);
+      this.map = new FleetMap(this.signal, memory.map, keep, clear);
       this.mapPlace.classList.remove("loading");
       replace(this.mapPlace, this.map.element);
       return true;
@@ -791,9 +780,8 @@ class ClusterView {
   go({ query }) {
     const asked = takeQuery(query);
     if (this.map) this.map.show(memory.map);
-    if (!asked) for (const key of KEPT) memory[key] = "";
-    if (!asked) memory.envHits = null;
-    this.filters.restore();
+    if (asked) this.filters.restore();
+    else this.filters.clear(KEPT);
     if (asked) this.tableArea.scrollIntoView({ block: "start" });
   }
 }

@@ -1,7 +1,7 @@
 // The fleet map: one square per node, by model and instance, coloured by state or by a figure.
 
 import { isNumber } from "../chartmath.js";
-import { fitted, instanceLink, nodeLink, outlierFigure, outlierText } from "../controls.js";
+import { button, fitted, instanceLink, nodeLink, outlierFigure, outlierText } from "../controls.js";
 import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { store } from "../server.js";
@@ -176,10 +176,10 @@ function rowLabel(instance, index) {
 
 export class FleetMap {
   /**
-   * `mode` is what squares show at first; `onmode(mode)` is called when the user chooses another.
-   * It listens to the keys of the page until `signal` aborts.
+   * `mode` is what squares show at first; `onmode(mode)` is called when the user chooses another,
+   * `onclear()` to clear the filters. It listens to the keys of the page until `signal` aborts.
    */
-  constructor(signal, mode, onmode) {
+  constructor(signal, mode, onmode, onclear) {
     this.onmode = onmode;
     this.wanted = mode;
     this.squares = []; // {node key, rect, x, y, group, shown: its class}
@@ -187,6 +187,11 @@ export class FleetMap {
     this.built = "";
     this.at = -1;
     this.size = h("span", { class: "hint" });
+    const clear = () => {
+      onclear();
+      this.#choose(this.wanted); // the focus goes there
+    };
+    this.clear = button("Clear filters", clear, { kind: "little" });
     this.modes = h("span", { class: "seg", role: "group", "aria-label": "Color squares by" });
     this.map = h("div", { class: "map" });
     this.sideBox = h("div", { class: "map-side" });
@@ -200,6 +205,7 @@ export class FleetMap {
         { class: "card-head" },
         h("h2", {}, "Fleet map"),
         this.size,
+        this.clear,
         h("span", { class: "spring" }),
         this.modes,
       ),
@@ -236,6 +242,7 @@ export class FleetMap {
     }
     const all = plural(status.nodes.length, "node");
     setText(this.size, fitting ? `${plain(fitting.size)} of ${all}, as filtered below` : all);
+    this.clear.hidden = !fitting;
     this.#drawModes();
     this.#paint();
   }

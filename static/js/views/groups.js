@@ -49,9 +49,11 @@ function sumCell(metrics, name, id) {
   return show(metrics[id], metricUnit(id), null, { metrics, name });
 }
 
-/** The heading of rows: how many there are, which nodes are not up, and sums of figures. */
-export function groupHead(rows, name, fits) {
-  const nodes = rows.flatMap((row) => row.node || row.nodes).filter(fits);
+/** The heading of rows: how many nodes of them are listed or not up, and sums of figures. */
+export function groupHead(rows, name, table) {
+  const nodes = rows.flatMap(
+    (row) => row.node || table.fittingChildren(row).map((one) => one.node),
+  );
   const instances = rows.filter((row) => row.instance).length;
   const size = [instances && plural(instances, "instance"), plural(nodes.length, "node")];
   const counts = Object.keys(STATE_ORDER)

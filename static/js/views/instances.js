@@ -474,17 +474,22 @@ export class InstanceTable {
     this.setColumns(columns);
   }
 
-  /** The nodes of the rows that the search and the filter let through. */
-  get nodes() {
-    return this.table.shown.flatMap((row) =>
-      row.node ? [row.node] : this.table.fittingChildren(row).map(({ node }) => node),
-    );
+  /** The nodes that the search lets through, whatever the filter says. */
+  get searched() {
+    const { table } = this;
+    const found = (row) => (row.node && table.hasWords(row) ? row : table.searched(row));
+    return table.all.flatMap(found).map(({ node }) => node);
+  }
+
+  /** What stands beside a node: the address that it was found by, or its error. */
+  #reason(row) {
+    return addressFor(row, this.table.words) || (row.node && row.node.error);
   }
 
   #isTall(row) {
     // The tag may need a line of its own.
     if (farFrom(row) || missingOf(row).length) return true;
-    if (this.table.fit.tight) return Boolean(row.node && row.node.error);
+    if (this.table.fit.tight) return Boolean(this.#reason(row));
     return [...SPREAD, "lookup_hit_rate"].some(
       (name) => this.table.fit.shows(name) && (spreadFor(row, name) || oddness(row, name)),
     );
@@ -517,7 +522,7 @@ export class InstanceTable {
         grow: true,
         head: true,
         value: (row) => row.name,
-        search: searchText,
+        search: (row) => namesOf(row) + addressFor(row, this.table.words),
         sig: (row) => this.#nameSignature(row),
         tip: (row) => [row.name, besideName(row)].filter(Boolean).join(" · "),
         render: (row) => this.#nameCell(row),
@@ -534,7 +539,7 @@ export class InstanceTable {
       besideName(row),
       missingOf(row),
       far ? outlierText(...far) : "",
-      row.node ? row.node.error : folded,
+      row.node ? [this.#reason(row), row.node.error] : folded,
     ].join("|");
   }
 
@@ -565,14 +570,16 @@ export class InstanceTable {
     }
     const { node } = row;
     const link = h("a", { href: nodeLink(node), title: node.key }, fitted(shortName(row)));
-    const error = node.error
-      ? h(
-          "span",
-          { class: "reason", title: node.error },
-          [rank, node.error].filter(Boolean).join(" · "),
-        )
-      : null;
-    return h("div", { class: name }, link, error ? [tag, error] : [beside, tag]);
+    const reason = this.#reason(row);
+    const { error } = node;
+    const text =
+      reason === error
+        ? [rank, error].filter(Boolean).join(" · ")
+        : [fitted(reason), error && ` · ${error}`];
+    const more = reason
+      ? [tag, h("span", { class: "reason", title: reason }, text)]
+      : [beside, tag];
+    return h("div", { class: name }, link, more);
   }
 
   setColumns(ids) {
@@ -669,10 +676,13 @@ function stateCell(row) {
   return mark;
 }
 
-function searchText(row) {
-  const { node } = row;
-  const more = node ? `${node.address} ${node.kind}` : "";
-  return [row.name, row.model, more].filter(Boolean).join(" ");
+const namesOf = ({ name, model, node }) => [name, model, node?.kind, ""].join(" ").toLowerCase();
+
+/** The address of a node that has a word which its names lack; few digits are not of a port. */
+function addressFor(row, words) {
+  const { address = "" } = row.node || {};
+  const isPart = (word) => /[.:/]|\d{4}/.test(word) && address.toLowerCase().includes(word);
+  return words.some((word) => isPart(word) && !namesOf(row).includes(word)) ? address : "";
 }
 
 /** The version of a node, or of LMCache in an instance: the engine's is another one. */

@@ -1,0 +1,32 @@
+// Which nodes have an environment variable: all of them are asked.
+
+import { plain, plural } from "../format.js";
+import { each, getJson, nodePath, store } from "../server.js";
+
+const PARALLEL = 12;
+const TIMEOUT = 15; // seconds
+
+/**
+ * Add to `hits` the keys of the nodes that have the variable "KEY", or "KEY=VALUE". `say(text)` is
+ * called as they respond; resolves with how many match.
+ */
+export async function findVariable(wanted, hits, say, signal) {
+  const [name, ...rest] = wanted.split("=");
+  const value = rest.length ? rest.join("=") : null;
+  const nodes = store.status.nodes.filter((node) => node.state !== "down");
+  let done = 0;
+  let silent = 0;
+  await each(
+    nodes,
+    (node) => getJson(nodePath(node, "/env"), { signal, timeout: TIMEOUT }),
+    (node, env, error) => {
+      done += 1;
+      if (error || !env) silent += 1;
+      else if (name in env && (value === null || String(env[name]) === value)) hits.add(node.key);
+      if (!signal.aborted) say(`${plain(done)} of ${plain(nodes.length)}`);
+    },
+    PARALLEL,
+  );
+  const match = `${plural(hits.size, "node")} match${hits.size === 1 ? "es" : ""}`;
+  return match + (silent ? `, ${plain(silent)} did not respond` : "");
+}
