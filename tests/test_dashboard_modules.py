@@ -1394,7 +1394,11 @@ def test_letters_and_digits_of_a_search_may_stand_apart(run):
     assert run("palette.js", body, "worker12", ["work2"]) is None
     assert run("palette.js", body, "rising: 0.3 to 12 per second", ["2"]) is None
     assert run("palette.js", body, "a 12 and a 2", ["2"]) is not None
-    assert run("palette.js", body, "llama70b-a_worker2", ["l2"]) is None, "a short one may not"
+    assert run("palette.js", body, "mp-0", ["mp0"]) is not None
+    # Those of a short one may only in one part of a name.
+    assert run("palette.js", body, "llama70b-a_worker2", ["w2"]) is not None
+    for name in ("llama70b-a_worker2", "llama_worker2"):
+        assert run("palette.js", body, name, ["l2"]) is None
 
 
 def test_numbers_are_found_without_their_leading_zeros(run):

@@ -48,7 +48,7 @@ const HOUR = 3600; // seconds for which an alert is silenced
 const PAGE = 8; // results that PageDown and PageUp pass over
 const MANUAL = "static/help.html";
 const MOST_MANUAL = 3; // sections of it
-const LEAST_LETTERS = 3; // of a word that is searched for in its text, or with letters apart
+const LEAST_LETTERS = 3; // of a word that is searched for in the manual, or across a name
 const THEMES = ["dark", "light", "system"];
 const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
 
@@ -98,8 +98,8 @@ const go = (href) => () => {
 
 /**
  * Where the words match in a text: [[from, to], ...], null when one does not. "work2" matches
- * "worker2": the letters and the digits may stand apart in one word of the text, in this order. A
- * word as short as "l2" must stand there as it is.
+ * "worker2": the letters and the digits may stand apart in one word of the text, in this order;
+ * those of a short one in one part of a name: "w2" matches "llama_worker2", "l2" does not.
  */
 export function matches(text, words) {
   const lower = text.toLowerCase();
@@ -110,8 +110,8 @@ export function matches(text, words) {
       spans.push([from, from + word.length]);
       continue;
     }
-    const mayStandApart = word.length >= LEAST_LETTERS;
-    const found = mayStandApart && partsIn(lower, word.match(/\d+|\D+/g) || []);
+    const places = word.length < LEAST_LETTERS ? /[a-z0-9]+/g : /\S+/g;
+    const found = partsIn(lower, places, word.match(/\d+|\D+/g) || []);
     if (!found) return null;
     spans.push(...found);
   }
@@ -125,9 +125,9 @@ function placeOf(word, text, from) {
   return at;
 }
 
-/** Where the parts stand one after the other in one word of the text; null without such a word. */
-function partsIn(text, parts) {
-  for (const { 0: word, index } of text.matchAll(/\S+/g)) {
+/** Where the parts stand one after the other in one of the places of a text; null without one. */
+function partsIn(text, places, parts) {
+  for (const { 0: word, index } of text.matchAll(places)) {
     let from = 0;
     const spans = [];
     for (const part of parts) {
