@@ -2100,10 +2100,14 @@ def test_a_text_counts_as_a_filter_wherever_nodes_are_counted(show, server):
     browser.wait_for(lambda: browser.texts(states)[:2] == ["● 1 up", "◆ 1 degraded"])
     assert browser.text(FILTER_COUNT) == "2 nodes"
     click_text(browser, "◆ 1 degraded", "main .tools")
-    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "1 node")
+    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "")  # it is said once, with its total
     assert any(one.startswith("1 of ") for one in browser.texts(".instance-tools .progress"))
     assert browser.texts(states)[:2] == ["● 1 up", "◆ 1 degraded"]
+    browser.type(FILTER, "worker1")
+    browser.wait_for(lambda: "0 of" in browser.text(".instance-tools"))
+    browser.type(FILTER, "worker2")
     click_text(browser, "◆ 1 degraded", "main .tools")
+    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "2 nodes")
     browser.script("location.hash = '#/?q=worker2&by=model'")
     browser.wait_for(lambda: browser.text("main .group-size").startswith("2 instances · 2 nodes"))
     browser.script("location.hash = '#/?q=worker1'")  # a link says it, too
@@ -2771,6 +2775,19 @@ ENDS = """
         return [end(heads[i]) - figure, isShown ? end(below) - figure : 0];
     }).map(Math.round);
 """
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+def test_rows_with_an_address_are_as_high_as_a_long_list_counts(show, fleet, width):
+    browser = show(fleet, "/#/?q=10.0.0")
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.count("main .data tbody .reason") > 8)
+    browser.wait_for(lambda: browser.has("main .table-wrap.virtual .outlier"))
+    heights = (
+        "const rows = [...document.querySelectorAll('main .data tbody:not(.spacer) tr')];"
+        "return [...new Set(rows.map((row) => row.offsetHeight))].sort()"
+    )
+    browser.wait_for(lambda: set(browser.script(heights)) <= {32, 44})
 
 
 @pytest.mark.parametrize("width", [1440, 768, 360])

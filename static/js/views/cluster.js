@@ -187,7 +187,7 @@ class Filters {
     this.fits = () => true;
     this.isOffered = () => true; // what fits in any state
     this.nodes = []; // those that the text and the choices let through
-    this.found = h("span", { class: "progress" });
+    this.found = h("span", { class: "progress", "aria-live": "polite" });
     this.more = this.#moreBox();
     this.columns = this.#columnBox();
     this.element = h(
@@ -346,8 +346,9 @@ class Filters {
   #sayCount(all) {
     const { q, state, kind, model, group } = memory;
     const { length } = this.nodes;
-    sayFound(this.search, q.trim() ? plural(length, "node") : "");
-    setText(this.found, state || kind || model || group ? `${plain(length)} of ${all}` : "");
+    const isChosen = state || kind || model || group;
+    sayFound(this.search, q.trim() && !isChosen ? plural(length, "node") : "");
+    setText(this.found, isChosen ? `${plain(length)} of ${all}` : "");
   }
 
   #choices(box, all, values, name, chosen) {

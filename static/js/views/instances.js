@@ -577,7 +577,7 @@ export class InstanceTable {
         ? [rank, error].filter(Boolean).join(" · ")
         : [fitted(reason), error && ` · ${error}`];
     const more = reason
-      ? [tag, h("span", { class: "reason", title: reason }, text)]
+      ? [reason === error && tag, h("span", { class: "reason", title: reason }, text)]
       : [beside, tag];
     return h("div", { class: name }, link, more);
   }
