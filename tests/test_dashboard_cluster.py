@@ -2309,6 +2309,15 @@ def test_what_is_shown_is_saved_as_csv(show, server):
     lines = browser.wait_for(lambda: browser.script("return window.file")).split("\r\n")
     assert lines[0].startswith("instance,kind,state,name,lookup_hit_rate")
     assert any(line.startswith("llama70b-a,worker,degraded,%s" % SICK) for line in lines)
+    browser.type(FILTER, SICK)
+    browser.wait_for(lambda: browser.text(FILTER_COUNT) == "1 node")
+    browser.script("window.file = null")
+    browser.wait_for(lambda: browser.script(csv))
+    browser.press("Enter")
+    lines = browser.wait_for(lambda: browser.script("return window.file")).split("\r\n")
+    told = [line.split(",")[:4] for line in lines[1:] if line]
+    instance = ["llama70b-a", "instance", "degraded", "llama70b-a"]
+    assert told == [instance, ["llama70b-a", "worker", "degraded", SICK]]
 
 
 def test_the_nodes_of_an_instance_are_selected_together(show, server):

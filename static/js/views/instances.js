@@ -647,7 +647,7 @@ export class InstanceTable {
     this.table.unfolded.add(`i:${name}`);
   }
 
-  /** What is shown, as comma-separated values, with every node of every instance shown. */
+  /** What is shown, as comma-separated values: instances with the nodes that the filters allow. */
   csv() {
     const columns = this.table.options.columns.filter(
       ({ id }) => this.table.columns.includes(id) && id !== "trend",
@@ -658,7 +658,9 @@ export class InstanceTable {
       const column = columns.find((one) => one.id === id);
       return column.value(row) ?? "";
     };
-    const rows = this.table.shown.flatMap((row) => (row.node ? [row] : [row, ...childrenOf(row)]));
+    const rows = this.table.shown.flatMap((row) =>
+      row.node ? [row] : [row, ...this.table.fittingChildren(row)],
+    );
     const heads = ["instance", "kind", ...columns.map(({ id }) => id)];
     const lines = rows.map((row) => {
       const instance = row.instance ? row.instance.name : "";
