@@ -1265,8 +1265,14 @@ def test_the_nodes_page_is_filtered_by_its_address_and_starts_with_the_worst(sho
     browser.wait_for(lambda: browser.count(NAMES) == 4)
     assert SICK in names(browser)[0], "degraded ones come first"
     assert browser.property("[aria-label='Filter by kind']", "value") == "worker"
+    chips, count = "[aria-label='Filter by state'] button", "main .search-count"
+    assert browser.texts(chips) == ["● 3 up", "◆ 1 degraded", "■ 0 down"]
+    assert browser.text(count) == "4 matches"
+    browser.click(chips)
+    browser.wait_for(lambda: browser.text(count) == "3 matches")
     browser.script("location.hash = '#/nodes'")
     browser.wait_for(lambda: browser.count(NAMES) == len(story.nodes) + 1)
+    assert browser.text(count) == ""
     click_text(browser, "■ 2 down")  # with the frontend, which has a row, too
     browser.wait_for(lambda: browser.count(NAMES) == 2)
     assert browser.script("return location.hash") == "#/nodes?state=down"

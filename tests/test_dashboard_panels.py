@@ -510,6 +510,31 @@ def test_metrics_are_searched_and_a_sample_is_charted(browser, worker, show):
     assert "num_hit_tokens" in browser.focused()
 
 
+@pytest.mark.parametrize(
+    "panel, label, text, choice",
+    [
+        ("metrics", "metrics", "e", "main .chips button:not([aria-pressed=true])"),
+        ("loglevels", "loggers", "e", "main .chips button:not([aria-pressed=true])"),
+        ("config", "settings", "a", "main select[aria-label=Show]"),
+    ],
+)
+def test_the_count_of_a_search_follows_what_else_is_chosen(
+    browser, demo, show, panel, label, text, choice
+):
+    show(demo, panel, "llama70b-b_worker0")
+    count = "main .search-count"
+    browser.type("input[aria-label='Search %s']" % label, text)
+    before = browser.wait_for(lambda: browser.text(count))
+    if choice.startswith("main select"):
+        browser.choose(choice, "set")
+    else:
+        browser.click(choice)
+    told = browser.wait_for(lambda: browser.text(count) != before and browser.text(count))
+    table = "main table[aria-label=%s]" % label.title()
+    rows = browser.count(table + " tbody:not(.spacer) tr:not(.group)")
+    assert int(told.split()[0].replace(",", "")) >= rows > 0
+
+
 def test_metrics_open_on_the_largest_group_that_is_not_there_for_old_readers_alone(
     browser, worker, show
 ):

@@ -324,12 +324,15 @@ export function searchBox(label, onsearch, { value = "" } = {}) {
   });
   input.addEventListener("input", () => {
     const found = onsearch(input.value);
-    if (typeof found !== "number") return;
-    sayFound(box, input.value ? plural(found, "match", "matches") : "");
+    if (typeof found === "number") sayMatches(box, found);
   });
   const box = h("span", { class: "search" }, icon("search"), input, count);
   return box;
 }
+
+/** Say in a search box how many match its text, also when another choice has changed that. */
+export const sayMatches = (box, found) =>
+  sayFound(box, box.children[1].value ? plural(found, "match", "matches") : "");
 
 /** Say in a search box what it found. */
 export function sayFound({ children: [, input, count] }, text) {

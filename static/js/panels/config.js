@@ -7,6 +7,7 @@ import {
   guarded,
   linked,
   nodeLink,
+  sayMatches,
   searchBox,
   toast,
   working,
@@ -427,9 +428,13 @@ class Settings {
       lately: (row) => Boolean(row.event),
       odd: (row) => Boolean(row.differs),
     };
+    const show = () => {
+      this.table.filter(tests[this.only.value] || null);
+      sayMatches(this.search, this.table.shown.length);
+    };
     this.only = h(
       "select",
-      { "aria-label": "Show", onchange: () => this.table.filter(tests[this.only.value] || null) },
+      { "aria-label": "Show", onchange: show },
       h("option", { value: "" }, "All settings"),
       h("option", { value: "set" }, "Not the default"),
       h("option", { value: "lately" }, "Changed in the last 24 h"),

@@ -1,6 +1,6 @@
 // Loggers with their own and their effective level; setting one, or all that begin alike.
 
-import { button, guarded, searchBox, setOff, toast, working } from "../controls.js";
+import { button, guarded, sayMatches, searchBox, setOff, toast, working } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -230,6 +230,7 @@ class LogLevels {
       GROUPS.map(([id, label, keep]) => this.#chip(id, label, keep ? rows.filter(keep) : rows)),
     );
     this.table.filter(GROUPS.find(([id]) => id === this.group)[2]);
+    sayMatches(this.search, this.table.shown.length);
   }
 
   #chip(id, label, rows) {

@@ -4,7 +4,7 @@
 import { axisSpan, historyQuery } from "../address.js";
 import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
-import { button, sayFound, searchBox } from "../controls.js";
+import { button, sayMatches, searchBox } from "../controls.js";
 import { append, breakable, breakableCall, dotted, h, replace } from "../dom.js";
 import { clock, format, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -709,6 +709,7 @@ class Metrics {
     this.#chooseColumns(inGroup);
     const zeros = !this.zeroBox.checked;
     this.table.filter((row) => (!prefix || row.prefix === prefix) && (zeros || row.value !== 0));
+    sayMatches(this.found, this.table.shown.length);
   }
 
   #showShared(values) {
@@ -758,7 +759,6 @@ class Metrics {
       this.prefixes,
       chips.map(([name, count]) => this.#chip(name, count)),
     );
-    const word = this.found.querySelector("input").value;
     this.table = new DataTable({
       label: "Metrics",
       columns: [nameColumn(this), ...this.labelNames.map(labelColumn), ...factColumns(this)],
@@ -770,9 +770,8 @@ class Metrics {
     const tools = h("div", { class: "tools" }, this.found, this.prefixes, zeros);
     append(body, tools, this.shared, this.table.element);
     this.table.update(this.rows);
+    this.table.search(this.found.querySelector("input").value);
     this.#filter();
-    if (!word) return;
-    sayFound(this.found, plural(this.table.search(word), "match", "matches"));
   }
 }
 

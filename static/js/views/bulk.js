@@ -8,6 +8,7 @@ import {
   kindText,
   LOCKED,
   nodeLink,
+  sayMatches,
   searchBox,
   setOff,
   stateMark,
@@ -323,10 +324,7 @@ class BulkActions {
       this.signal,
     );
     this.table = nodeTable(this);
-    const search = searchBox("Search nodes", (text) => {
-      this.table.search(text);
-      return this.table.shown.length;
-    });
+    this.search = searchBox("Search nodes", (text) => this.table.search(text));
     const what = h("div", { class: "row-fields" }, field("Action", this.actionBox), this.fields);
     const tableBox = h("div", { class: "panel-body" }, this.table.element);
     const nodes = step("Nodes", "2 · Nodes", tableBox);
@@ -350,7 +348,9 @@ class BulkActions {
     );
     this.onlyBox.lastChild.hidden = true; // until one fails
     const boxes = [this.onlyBox, ...this.filters.map(({ box }) => box)];
-    nodes.querySelector(".panel-head").append(this.count, h("span", { class: "spring" }), search);
+    nodes
+      .querySelector(".panel-head")
+      .append(this.count, h("span", { class: "spring" }), this.search);
     nodes.querySelector(".panel-head").after(h("div", { class: "tools filters" }, boxes));
     this.review = step(
       "Review and apply",
@@ -406,6 +406,7 @@ class BulkActions {
         (!this.only || this.only.has(node.key)) &&
         this.filters.every(({ box, valueOf }) => !box.value || valueOf(node) === box.value),
     );
+    sayMatches(this.search, this.table.shown.length);
   }
 
   /** Prefill what an address asks for: nothing is sent before the user confirms it. */

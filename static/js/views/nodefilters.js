@@ -1,6 +1,6 @@
 // Which nodes the page of nodes lists: by state, kind, source and instance, kept in its address.
 
-import { button, searchBox, stateMark } from "../controls.js";
+import { button, sayMatches, searchBox, stateMark } from "../controls.js";
 import { h, replace } from "../dom.js";
 import { byName, plain } from "../format.js";
 import { instanceName } from "../server.js";
@@ -19,16 +19,15 @@ function sourceName(source) {
 }
 
 export class NodeFilters {
-  /** `search(text)` returns how many rows match; `changed()` is called when others are wanted. */
-  constructor({ search, changed }) {
+  /** The text is searched for in the `table`; `changed()` is called when others are wanted. */
+  constructor({ table, changed }) {
+    this.table = table;
     this.changed = changed;
     this.wanted = {};
     this.signature = "";
-    this.search = search;
     this.find = searchBox("Search nodes", (text) => {
-      this.wanted.q = text;
-      this.#keepAddress();
-      return search(text);
+      table.search(text);
+      this.#want("q", text);
     });
     this.states = h("span", { class: "chips", role: "group", "aria-label": "Filter by state" });
     this.boxes = CHOICES.map(({ id, all }) => {
@@ -45,7 +44,7 @@ export class NodeFilters {
       this.wanted[id] = query.get(id) || "";
     this.find.querySelector("input").value = this.wanted.q;
     this.signature = "";
-    this.search(this.wanted.q);
+    this.table.search(this.wanted.q);
     this.changed();
   }
 
@@ -61,17 +60,23 @@ export class NodeFilters {
     history.replaceState(history.state, "", `${location.search}#/nodes${text ? `?${text}` : ""}`);
   }
 
-  /** Whether a row is wanted. */
+  /** Whether a row is wanted, as far as the lists and the state say. */
   fits(row) {
     const { state } = this.wanted;
-    const isChosen = ({ id, of }) => !this.wanted[id] || of(row) === this.wanted[id];
-    return (!state || row.state === state) && CHOICES.every(isChosen);
+    return (!state || row.state === state) && this.#isChosen(row);
+  }
+
+  #isChosen(row) {
+    return CHOICES.every(({ id, of }) => !this.wanted[id] || of(row) === this.wanted[id]);
   }
 
   /** Offer what these rows have. */
   update(rows) {
-    const counts = {}; // state -> rows, of nodes and other frontends
-    for (const { state } of rows) counts[state] = (counts[state] || 0) + 1;
+    const counts = {}; // state -> rows of nodes and frontends that all but the state let through
+    for (const { state } of rows) counts[state] = 0;
+    const found = rows.filter((row) => this.table.hasWords(row) && this.#isChosen(row));
+    for (const { state } of found) counts[state] += 1;
+    sayMatches(this.find, found.filter((row) => this.fits(row)).length);
     const values = CHOICES.map(({ of }) => [...new Set(rows.map(of).filter(Boolean))].sort(byName));
     const signature = JSON.stringify([counts, values, this.wanted]);
     if (signature === this.signature) return;
@@ -82,7 +87,7 @@ export class NodeFilters {
 
   #drawStates(counts) {
     const { state: chosen } = this.wanted;
-    const shown = STATES.filter((state) => counts[state] || state === chosen);
+    const shown = STATES.filter((state) => state in counts || state === chosen);
     replace(
       this.states,
       shown.length > 1 || chosen

@@ -400,10 +400,7 @@ class NodesPage {
     });
     this.none = noNodes(true);
     this.none.hidden = true;
-    this.filters = new NodeFilters({
-      search: (text) => this.table.search(text),
-      changed: () => this.#filter(),
-    });
+    this.filters = new NodeFilters({ table: this.table, changed: () => this.#filter() });
     this.filters.take(query);
     this.addNode = guarded(
       button("Add a node", () => this.edit(null), { kind: "primary", image: "plus" }),
