@@ -1252,6 +1252,25 @@ def test_lines_are_hidden_where_others_with_nearly_their_values_are_drawn_later(
     assert run("views/compare.js", body, lines) == 3, "a line that has ended leaves the other alone"
 
 
+@pytest.mark.parametrize(
+    "times, values, mean",
+    [
+        ([0, 60, 120, 180], [1, 2, 3, 6], 3),
+        ([0, 600, 1200, 1260, 1320], [500, 500, 100, 100, 100], (2 * 600 * 500 + 18000) / 1380),
+        ([0, 60, 120, 180, 240], [4, None, None, 2, 2], 16 / 6),
+        ([0, 60, 120, 9000, 9060, 9120], [1, 1, 1, 7, 7, 7], 4),
+        ([30], [5], 5),
+        ([0, 60], [None, None], None),
+    ],
+)
+def test_the_mean_of_a_line_is_one_over_time(run, times, values, mean):
+    body = "return meanOver(given[0], 0, Infinity)"
+    found = run("views/compare.js", body, {"times": times, "values": values})
+    assert found == (None if mean is None else pytest.approx(mean))
+    body = "return meanOver({times: [0, 60, 120], values: [1, 2, 3]}, 50, 70)"
+    assert run("views/compare.js", body) == 2
+
+
 def test_what_is_computed_from_figures_that_are_gone_has_no_present_value_either(run):
     body = (
         "const line = (metric, more) => given[0][metric] === undefined ? null :"

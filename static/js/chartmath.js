@@ -211,7 +211,7 @@ const tenth = (value) => Math.round(value * 10) / 10;
  * Whether the step to that point is a gap: longer than `gap`, and than three steps beside it (older
  * points of a series may be further apart).
  */
-function isGap(times, i, gap) {
+export function isGap(times, i, gap) {
   const step = times[i] - times[i - 1];
   if (!gap || step <= gap || times.length === 2) return false;
   const before = i > 1 ? times[i - 1] - times[i - 2] : 0;

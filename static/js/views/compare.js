@@ -2,7 +2,7 @@
 
 import { axisSpan, bounds, historyQuery, onRange, timeRange } from "../address.js";
 import { Chart, COLOURS, followCrosshair, lineLook } from "../chart.js";
-import { ENDED, endOf, isNumber, lastIndex, nearest } from "../chartmath.js";
+import { ENDED, endOf, GAP, isGap, isNumber, lastIndex, nearest, spacing } from "../chartmath.js";
 import { button, empty, fitted, nodeLink, noNodes, searchBox, stateMark } from "../controls.js";
 import { h, icon, needStyle, replace, setText } from "../dom.js";
 import { historyNames } from "../figurelist.js";
@@ -163,11 +163,28 @@ class Picker {
 export const lastReported = (series, end, interval) =>
   series.values[lastIndex(series, end - ENDED * interval, end)] ?? null;
 
+/**
+ * The mean of a series over the time from `start` to `end`; null without a value. A value lasts
+ * until the next one: old ones are farther apart, and count for more.
+ */
+export function meanOver({ times, values }, start, end) {
+  const usual = spacing(times);
+  let [sum, seconds] = [0, 0];
+  times.forEach((time, i) => {
+    if (!isNumber(values[i]) || time < start || time > end) return;
+    const isFollowed = i + 1 < times.length && !isGap(times, i + 1, GAP * usual);
+    const before = i ? Math.min(time - times[i - 1], usual) : usual;
+    const lasts = (isFollowed ? times[i + 1] - time : before) || 1;
+    sum += values[i] * lasts;
+    seconds += lasts;
+  });
+  return seconds ? sum / seconds : null;
+}
+
 function valueRow(one) {
   const { start, end } = timeRange().live ? { start: 0, end: Infinity } : bounds();
   const inRange = (_, i) => one.times[i] >= start && one.times[i] <= end;
   const known = one.values.filter(inRange).filter(isNumber);
-  const sum = known.reduce((a, b) => a + b, 0);
   return {
     name: one.name,
     look: one.look,
@@ -175,7 +192,7 @@ function valueRow(one) {
     last: one.last,
     low: known.length ? Math.min(...known) : null,
     high: known.length ? Math.max(...known) : null,
-    mean: known.length ? sum / known.length : null,
+    mean: meanOver(one, start, end),
   };
 }
 
