@@ -7834,7 +7834,7 @@ MIN_PUBLISH = 0.5
 PUBLISH_SHARE = 4.0
 SHARED_CALL_TIMEOUT = 60.0  # seconds to wait for another thread that makes the same call
 NODE_MEMBERS = ("key", "name", "proxy", "host", "port", "path", "source")
-UNLISTED = ("worker_id", "models", "world_size", "series")  # what no list of nodes shows
+UNLISTED = ("engine", "worker_id", "models", "world_size", "series")  # what no list of nodes shows
 
 
 class StatusPage:
@@ -7989,6 +7989,7 @@ class StatusPage:
             }
         if names is None:
             return document
+        document["since"] = math.floor(unix(state.since))
         return {name: value for name, value in document.items() if name not in UNLISTED}
 
     def _recent(self, key: str, names: Iterable[str]) -> Dict[str, List[object]]:

@@ -891,8 +891,9 @@ def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
     full, listed = monitor.status(), json.loads(monitor.status_json(figures=lf.LISTED)[0])
     assert {*listed} == {*full} and listed["counts"] == full["counts"]
     (node, _) = listed["nodes"]
-    unlisted = {"name", "worker_id", "models", "world_size", "series"}
+    unlisted = {"name", "engine", "worker_id", "models", "world_size", "series"}
     assert {*full["nodes"][0]} - {*node} == {"id", "address", "polled", "path"} | unlisted
+    assert node["since"] == int(full["nodes"][0]["since"]), "in whole seconds"
     assert full["nodes"][0]["path"] == "/proxy2/w0", "what a list leaves out"
     assert full["nodes"][0]["name"] == full["nodes"][0]["key"]
     for one in full["instances"]:
