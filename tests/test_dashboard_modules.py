@@ -527,6 +527,14 @@ def test_the_small_graph_of_a_tile_ends_at_its_figure(run):
     zero, mean, gone, now, before = run("views/figures.js", body)
     assert zero > mean == gone
     assert before < now, "the last value of what reports nothing any more is not one of now"
+    body = (
+        "const tile = new Tile({id: 'failures_per_second', chart: '', note: () => ''}, () => {});"
+        "tile.update(0, {}, {}, [0, 0, 0, 0, 0, 9], '');"
+        "const path = tile.element.querySelector('.spark-line').getAttribute('d');"
+        "return path.match(/[\\d.]+(?=[ML]|$)/g).map(Number)"
+    )
+    *before, last, end = run("views/figures.js", body)
+    assert last < min(before) and last < end, "what happened in the last slot is seen"
 
 
 def test_no_tile_compares_with_the_first_minutes_after_a_start(run):

@@ -234,9 +234,9 @@ export class Tile {
     this.value = value;
     const ended = [...values.slice(0, -1), value];
     this.#drawMovement(isNumber(value) && !otherNodes ? ended : [], otherNodes);
-    // The line ends at the figure, not at the mean of its last slot.
+    // The line ends at the figure, after its last slot: much may have happened in that, too.
     const isNow = isNumber(value) && isNumber(values[values.length - 1]);
-    const line = isNow ? ended : values;
+    const line = isNow ? [...values, value] : values;
     const signature = line.join();
     if (signature === this.signature) return;
     this.signature = signature;
