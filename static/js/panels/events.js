@@ -34,8 +34,8 @@ export function mount(root, ctx) {
       const of = !others
         ? ""
         : kind === "frontend"
-          ? " of the nodes behind this frontend"
-          : " of this node’s instance";
+          ? " for the nodes behind this frontend"
+          : " for this node’s instance";
       const count = rows.length ? plural(rows.length, "event") + of + more : `no events${of}`;
       replace(
         body,
