@@ -510,6 +510,24 @@ def test_metrics_are_searched_and_a_sample_is_charted(browser, worker, show):
     assert "num_hit_tokens" in browser.focused()
 
 
+@pytest.mark.parametrize("node, panel", [("llama70b-b_worker1", "config"), ("mp-1", "overview")])
+def test_a_panel_that_is_opened_while_the_frontend_is_away_loads_when_it_is_back(
+    browser, demo, show, node, panel
+):
+    show(demo, panel, node.replace("1", "0"))
+    browser.wait_for(lambda: browser.count("main .panel") > 0)
+    browser.offline()
+    try:
+        browser.wait_for(lambda: browser.has(".offline"))
+        browser.script("location.hash = arguments[0]", "#/node/%s/%s" % (node, panel))
+        wait_text(browser, "Not loaded: the frontend does not respond.")
+    finally:
+        browser.offline(False)
+    browser.wait_for(lambda: "Not loaded" not in browser.text("main"))
+    words = {"config": "min_retrieve_tokens", "overview": "nvme"}[panel]
+    wait_text(browser, words)
+
+
 @pytest.mark.parametrize(
     "panel, label, text, choice",
     [

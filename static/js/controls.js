@@ -527,7 +527,9 @@ const notes = h(
 );
 document.body.append(notes);
 
-/** `kind`: "good", "bad" or "plain". Bad news stays until closed. */
+const SECONDS = { good: 6, plain: 6, bad: 60 }; // until a note leaves by itself
+
+/** `kind`: "good", "bad" or "plain". */
 export function toast(text, kind = "plain") {
   const close = h(
     "button",
@@ -550,7 +552,7 @@ export function toast(text, kind = "plain") {
   const list = notes.children[kind === "bad" ? 1 : 0];
   list.append(note);
   while (list.children.length > 4) list.firstChild.remove();
-  if (kind !== "bad") setTimeout(() => note.remove(), 6000);
+  setTimeout(() => note.remove(), SECONDS[kind] * 1000);
   return note;
 }
 

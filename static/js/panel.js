@@ -3,7 +3,7 @@
 
 import { copy, menuButton, noConnection } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { curl, frontendsOf, store } from "./server.js";
+import { curl, frontendsOf, store, whenBack } from "./server.js";
 import { kindName } from "./words.js";
 
 /** The entries of a panel's menu, in its two groups. */
@@ -127,6 +127,7 @@ class PanelFrame {
       if (error.name === "AbortError") return;
       const text = explain(error, ctx.node());
       if (error.isUnasked) ctx.sayUnasked();
+      if (error.isUnreachable) whenBack(this.run, ctx.signal);
       const isLine = error.isUnasked || text.startsWith("Not available");
       this.element.classList.toggle("absent", !this.loaded && isLine);
       this.line.className = "panel-line said";

@@ -137,7 +137,7 @@ export async function request(
   } catch (error) {
     if (signal && signal.aborted) throw new DOMException("left the view", "AbortError");
     if (limit.signal.aborted) throw new ApiError(`no response within ${timeout} s`, 0);
-    throw new ApiError(NO_RESPONSE, 0);
+    throw Object.assign(new ApiError(NO_RESPONSE, 0), { isUnreachable: true });
   } finally {
     clearTimeout(timer);
     if (signal) signal.removeEventListener("abort", stop);
@@ -324,6 +324,18 @@ export function subscribe(listener, signal) {
   const end = () => listeners.delete(listener);
   if (signal) signal.addEventListener("abort", end);
   return end;
+}
+
+/** Call `act()` once when the server responds again, or another process of it. */
+export function whenBack(act, signal) {
+  const { started } = store.status;
+  let away = store.error !== null;
+  const end = subscribe(() => {
+    away ||= store.error !== null || store.status.started !== started;
+    if (!away || store.error !== null) return;
+    end();
+    act();
+  }, signal);
 }
 
 export function notify() {

@@ -371,7 +371,7 @@ export class FleetMap {
     }
     const names = levelNames(this.limits, unit, lowIsBad);
     const levels = names.map((name, i) => [`sq level${i + 1}`, name]);
-    return [...levels, down, ["sq none", "not reported"]];
+    return [...levels, down, ["sq none", "no value"]];
   }
 
   #drawLegend(counts) {
