@@ -2568,6 +2568,31 @@ def test_the_tools_of_the_table_leave_no_hole_in_a_line(show, server, story, wid
     assert all(room < 12 for room in found[1]), found
 
 
+@pytest.mark.parametrize("size", [15, 1000])
+def test_what_is_typed_is_read_beside_the_count(show, server, fleet, size):
+    browser = show(fleet if size == 1000 else server)
+    browser.wait_for(lambda: browser.has(".instance-tools .models"))
+    room = (
+        "const field = document.querySelector('.instance-tools input[type=search]');"
+        "const style = getComputedStyle(field);"
+        "const brush = document.createElement('canvas').getContext('2d');"
+        "brush.font = style.font;"
+        "const cross = 14;"  # the button that empties the field
+        "const paddings = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);"
+        "return field.clientWidth - paddings - cross - brush.measureText('llama70b-a_wor').width"
+    )
+    height = "return document.querySelector('.instance-tools').offsetHeight"
+    for width in (360, 768, 1024, 1280, 1440, 1920):
+        browser.resize(width, 900)
+        browser.type(".instance-tools .search input", " ")
+        browser.wait_for(lambda: browser.text(".instance-tools .search-count") == "")
+        before = browser.script(height)
+        browser.type(".instance-tools .search input", "a")
+        browser.wait_for(lambda: browser.text(".instance-tools .search-count").endswith(" nodes"))
+        assert browser.script(room) >= 0, width
+        assert browser.script(height) == before, width
+
+
 def test_the_filters_of_events_begin_beside_their_search(show, server):
     browser = show(server, "/#/events", ".events.long time")
     browser.resize(768, 900)
