@@ -686,6 +686,27 @@ def test_a_node_on_a_port_needs_a_host_and_one_on_a_socket_none(page, start, uds
     browser.wait_for(lambda: not browser.has(error) or browser.text(error) == "")
 
 
+def test_all_that_is_missing_for_a_new_node_is_told_at_once_each_at_its_field(page, start):
+    browser = page(start(), "#/nodes")
+    host = "Enter a host. A node on the frontend’s own host is at 127.0.0.1."
+    port = "Enter a port, or the path of a Unix socket."
+    at = "dialog .field:has(> [name=%s][aria-invalid=true][aria-describedby=error-%s]) .field-error"
+    at_all = "dialog .field-error[data-field]"
+    button(browser, "Add a node")
+    button(browser, "Add", "dialog")
+    browser.wait_for(lambda: browser.texts(at_all) == ["Enter a name.", host, port])
+    for name in ("name", "host", "port"):
+        assert browser.has(at % (name, name))
+    assert browser.has("dialog [name=name]:focus")
+    button(browser, "Test connection", "dialog")  # which needs no name
+    browser.wait_for(lambda: browser.texts(at_all) == [host, port])
+    browser.wait_for(lambda: browser.has("dialog [name=host]:focus"))
+    assert not browser.has("dialog [name=name]:is([aria-invalid], [aria-describedby])")
+    fill(browser, name=" ", host="10.0.0.5", port="7000")
+    button(browser, "Add", "dialog")
+    browser.wait_for(lambda: browser.texts(at_all) == ["Enter a name."])
+
+
 @pytest.mark.parametrize("pasted", ["127.0.0.1:%d", "http://localhost:%d/"])
 def test_an_address_that_is_pasted_as_the_host_gives_its_port_to_the_ports_field(
     page, start, node, pasted

@@ -9,25 +9,34 @@ import { h, replace, whole } from "./dom.js";
 const sentence = (text) =>
   text.replace(/^[a-z](?=[a-z]* )/, (first) => first.toUpperCase()).replace(/[^.?!]$/, "$&.");
 
-/** Show what is wrong beside the field that it names, else in `error`; null clears both. */
+/**
+ * Show what is wrong beside the field that it names, else in `error`, and go to the first of
+ * several `problems`; null clears all.
+ */
 function showProblem(form, error, problem) {
   for (const old of form.querySelectorAll(".field-error[data-field]")) old.remove();
   for (const input of form.querySelectorAll("[aria-invalid]"))
-    input.removeAttribute("aria-invalid");
+    for (const name of ["aria-invalid", "aria-describedby"]) input.removeAttribute(name);
   error.hidden = true;
   if (!problem) return;
+  const inputs = (problem.problems || [problem]).map((one) => showOne(form, error, one));
+  inputs.find(Boolean)?.focus();
+}
+
+/** Show one problem; returns the field that it names. */
+function showOne(form, error, problem) {
   const input = problem.field ? form.elements.namedItem(problem.field) : null;
   if (!(input instanceof Element)) {
     replace(error, whole(sentence(problem.message)));
     error.hidden = false;
-    return;
+    return null;
   }
   const id = `error-${problem.field}`;
   const props = { class: "field-error", id, role: "alert", dataset: { field: problem.field } };
   input.setAttribute("aria-invalid", "true");
   input.setAttribute("aria-describedby", id);
   input.closest("label, .field").append(h("span", props, whole(sentence(problem.message))));
-  input.focus();
+  return input;
 }
 
 /** An open dialog asks about what was shown: it closes without an answer. */
@@ -37,9 +46,9 @@ function closeDialogs() {
 addEventListener("hashchange", closeDialogs);
 
 /**
- * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field}: the
- * message is shown beside that field and the dialog stays. Resolves with what submit returned, or
- * null when cancelled.
+ * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field},
+ * or several as {problems}: each message is shown beside its field and the dialog stays. Resolves
+ * with what submit returned, or null when cancelled.
  */
 export function formDialog({ title, build, submit, action = "Save", danger = false, extra = [] }) {
   return new Promise((resolve) => {

@@ -161,13 +161,19 @@ class NodeForm {
     replace(this.choice);
   }
 
-  /** Without a host the server would look on its own machine: seldom what is meant. */
-  #needTarget(form) {
+  /**
+   * Tell all that is missing at once. Without a host the server would look on its own machine:
+   * seldom what is meant.
+   */
+  #need(form, isNamed) {
     const { host, port } = targetOf(form);
-    const missing = (field, text) => Object.assign(new Error(text), { field });
+    const problems = [];
+    const missing = (field, message) => problems.push({ field, message });
+    if (isNamed && !form.elements.name.value.trim()) missing("name", "Enter a name.");
     if (!host && !(this.row && !this.row.host))
-      throw missing("host", "Enter a host. A node on the frontend’s own host is at 127.0.0.1.");
-    if (port === "") throw missing("port", "Enter a port, or the path of a Unix socket.");
+      missing("host", "Enter a host. A node on the frontend’s own host is at 127.0.0.1.");
+    if (port === "") missing("port", "Enter a port, or the path of a Unix socket.");
+    if (problems.length) throw Object.assign(new Error("Fields are missing."), { problems });
   }
 
   async #ask(form) {
@@ -183,7 +189,7 @@ class NodeForm {
     setText(this.result, "Testing …");
     control.disabled = true;
     try {
-      this.#needTarget(form);
+      this.#need(form, false);
       const said = await this.#ask(form);
       const count = said.frontend_nodes ?? null;
       const what =
@@ -246,7 +252,7 @@ class NodeForm {
   }
 
   async #submit(form) {
-    this.#needTarget(form);
+    this.#need(form, true);
     this.#refuseTwin(form);
     const entry = { name: form.elements.name.value.trim(), ...targetOf(form) };
     if (this.row) {
