@@ -1011,10 +1011,41 @@ def test_search_opened_before_the_first_status_finds_changes_once_it_is_there(pa
 def test_a_setting_that_no_selected_node_has_is_not_sent(page, demo):
     link = "#/many?action=setting&key=no_such&value=1&nodes=llama70b-b_worker0"
     browser = page(demo, link)
-    browser.wait_for(lambda: "No selected node has this setting." in browser.text("main"))
+    error = ".field:has([name=%s][aria-invalid=true]) .field-error"
+    said = "No selected node has this setting."
+    browser.wait_for(lambda: browser.texts(error % "setting") == [said])
+    assert not browser.has(error % "value")
+    described = browser.attribute("input[name=setting]", "aria-describedby")
+    assert browser.text("#" + described) == said
+    assert browser.text("#bulk-advice") == "Correct the setting."
     assert browser.property("main .actions button.primary", "disabled")
     browser.type("main input[name=setting]", "chunk_size")
     browser.wait_for(lambda: not browser.property("main .actions button.primary", "disabled"))
+    assert not browser.has("[aria-invalid]")
+
+
+def test_review_names_the_field_that_is_to_be_filled_in_or_corrected(page, demo):
+    browser = page(demo, "#/many?action=setting&nodes=llama70b-b_worker0")
+
+    def advises(text):
+        browser.wait_for(lambda: browser.text("#bulk-advice") == text)
+
+    advises("Enter a setting and its new value.")
+    browser.type("main input[name=value]", "abc")
+    advises("Enter a setting.")
+    browser.type("main input[name=setting]", "chunk_size")
+    advises("Correct the new value.")
+    error = ".field:has([name=value][aria-invalid=true]) .field-error"
+    assert browser.text(error) == "Enter a number."
+    browser.type("main input[name=value]", "")
+    advises("Enter the new value.")
+    for action, field, said in (
+        ("loglevel", "logger", "Enter a logger."),
+        ("bypass", "backend", "Enter a backend."),
+    ):
+        browser.choose("main .row-fields select", action)
+        browser.type("main input[name=%s]" % field, "")
+        advises(said)
 
 
 def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
@@ -1033,7 +1064,7 @@ def test_what_the_nodes_have_says_what_a_setting_may_become(page, demo):
     browser.type("main [name=setting]", "min_retrieve_tokens")
     said = "main [aria-label='Review and apply'] p"
     browser.type("main input[name=value]", "many")
-    browser.wait_for(lambda: "Enter a number" in browser.text("main .field-error"))
+    browser.wait_for(lambda: "Enter a number." in browser.texts("main .field-error"))
     browser.wait_for(lambda: browser.property("main .actions button", "disabled"))
     browser.type("main input[name=value]", "64")
     browser.wait_for(lambda: "Now 0 on 1 node" in browser.text(said))

@@ -1867,20 +1867,30 @@ def test_what_was_typed_for_a_rollout_stays_when_a_node_goes_down(browser, rollo
     assert browser.property("input[name=setting]:focus", "value") == "chunk_size"
 
 
-def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout):
+def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout, workers):
     missing, go = "#rollout-missing", "main .actions button.primary"
     error = ".field:has([name=%s][aria-invalid=true]) .field-error"
     assert browser.text(missing) == "Enter a setting and its new value."
     assert browser.property(go, "disabled")
+    field = ".field:has([name=value])"
     browser.type("input[name=setting]", "no_such")
-    assert browser.text(missing) == "Enter the new value." and browser.property(go, "disabled")
-    browser.type("input[name=value]", "7")
+    nowhere = ["No selected node has this setting."]
+    for value in ("", "7"):
+        browser.type("input[name=value]", value)
+        browser.wait_for(lambda: browser.texts(error % "setting") == nowhere)
+        assert "no such" not in browser.text(field) and not browser.has(error % "value")
+        assert browser.text(missing) == "Correct the setting."
+        assert browser.property(go, "disabled")
+    workers["w1"].settings["rare"] = 1
+    browser.type("input[name=setting]", "rare")
+    now = "Now 1 on 1 node, no such setting on 2 nodes"
+    browser.wait_for(lambda: now in browser.text(field))
     assert browser.text(missing) == "" and browser.property("#rollout-problem", "hidden")
     press(browser, "Apply to one node")
-    browser.wait_for(lambda: "w0 has no setting no_such." == browser.text(error % "setting"))
+    said = "w0 has no setting rare."
+    browser.wait_for(lambda: said in browser.texts(error % "setting"))
     browser.type("input[name=setting]", "chunk_size")
     assert not browser.has("[aria-invalid]") and browser.property("#rollout-problem", "hidden")
-    field = ".field:has([name=value])"
     browser.wait_for(lambda: "Now 256 on 3 nodes" in browser.text(field))
     browser.type("input[name=value]", "many")
     browser.wait_for(lambda: browser.text(error % "value") == "Enter a number.")

@@ -85,7 +85,7 @@ const FILTERS = [
   ["model", (node) => node.model],
 ];
 
-const always = () => true;
+const nothing = () => "";
 const put = (path) => () => ({ method: "PUT", path });
 
 const backendNames = () =>
@@ -98,16 +98,16 @@ const backendNames = () =>
 const freeze = (label, path) => ({
   label,
   fields: [],
-  ready: always,
+  missing: nothing,
   fits: hasCache,
   lacks: "cannot be frozen",
   request: put(path),
 });
 
 /**
- * The actions: name -> {label, says(), fields, ready(), fits(node), lacks, request(node), done(),
- * danger}; `lacks` is said of a node that does not fit, `more()` before it is applied; an `unseen`
- * action has no effect on any figure.
+ * The actions: name -> {label, says(), fields, missing(), fits(node), lacks, request(node), done(),
+ * danger}; `missing()` is what is still to be entered, `lacks` is said of a node that does not fit,
+ * `more()` before it is applied; an `unseen` action has no effect on any figure.
  */
 function makeActions(inputs, change) {
   const { logger, level, backend } = inputs;
@@ -116,7 +116,7 @@ function makeActions(inputs, change) {
     label,
     says: () => label.replace("a backend", backend.value.trim()),
     fields: [backendField],
-    ready: () => backend.value.trim(),
+    missing: () => (backend.value.trim() ? "" : "Enter a backend."),
     fits: hasCache,
     lacks: "has no backends to bypass",
     request: () => ({
@@ -130,7 +130,7 @@ function makeActions(inputs, change) {
       unseen: true,
       says: () => `Set the log level of ${logger.value.trim()} to ${level.value}`,
       fields: [field("Logger", logger), field("Level", level)],
-      ready: () => logger.value.trim(),
+      missing: () => (logger.value.trim() ? "" : "Enter a logger."),
       fits: (node) => !NO_LOGGERS.includes(node.kind),
       lacks: "has no log levels",
       request: () => ({ method: "GET", path: levelPath(logger.value.trim(), level.value) }),
@@ -140,7 +140,7 @@ function makeActions(inputs, change) {
       says: () => `Set ${change.setting} to ${show(change.read())}`,
       more: () => [change.nowText(), "Lasts until a node restarts"].filter(Boolean),
       fields: change.fields,
-      ready: () => change.isReady,
+      missing: () => change.missing,
       fits: hasSettings,
       lacks: "has no settings to change",
       request: () => ({ method: "POST", path: "/conf", body: { [change.setting]: change.read() } }),
@@ -153,7 +153,7 @@ function makeActions(inputs, change) {
     clear: {
       label: "Clear the cache",
       fields: [],
-      ready: always,
+      missing: nothing,
       danger: true,
       fits: (node) => hasCache(node) || node.kind === "mp",
       lacks: "has no cache",
@@ -303,6 +303,11 @@ class BulkActions {
     this.actions = makeActions(this.inputs, this.change);
     this.#build();
     for (const one of Object.values(this.inputs)) one.addEventListener("input", () => this.draw());
+    // Who types is not led on to the review in the middle of a word.
+    const typing = () => {
+      this.prefilled = false;
+    };
+    this.fields.addEventListener("input", typing, { capture: true });
     this.#drawFields();
   }
 
@@ -554,13 +559,14 @@ class BulkActions {
     this.frame = 0;
     const nodes = this.#targets();
     if (this.action === "setting") this.change.update(nodes);
-    const ready = this.current.ready();
+    const missing = this.current.missing();
+    const ready = !missing;
     const isOpen = nodes.length && ready && !this.running && !this.#isApplied(nodes, ready);
     setOff(this.go, !isOpen);
     setText(this.go, nodes.length ? `Apply to ${plural(nodes.length, "node")}` : "Apply");
     this.requests.hidden = !ready || !nodes.length;
     setText(this.preview, ready ? this.#previewText(nodes) : "");
-    const lacks = ready ? "Select nodes in the table above." : "Fill in the fields above.";
+    const lacks = missing || "Select nodes in the table above.";
     const said = this.requests.hidden ? whyShut() || lacks : this.#sentence(nodes);
     if (this.advice.textContent !== said) replace(this.advice, whole(said));
     setText(this.count, this.chosen.size ? `${plain(this.chosen.size)} selected` : "");

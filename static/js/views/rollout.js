@@ -375,11 +375,9 @@ export class RolloutView {
   #changed() {
     this.change.update(this.nodes);
     if (!this.form) return;
-    const { setting, problem, isReady } = this.change;
-    const value = problem ? "Correct the new value." : "Enter the new value.";
-    const missing = setting ? value : "Enter a setting and its new value.";
-    setText(this.missing, whyShut() || (isReady ? "" : missing));
-    setOff(this.go, !isReady);
+    const { missing } = this.change;
+    setText(this.missing, whyShut() || missing);
+    setOff(this.go, Boolean(missing));
   }
 
   /** Say what is wrong beside the field that it concerns until that is changed, and go there. */

@@ -26,6 +26,18 @@ function readAny(text) {
 const input = (name, more) =>
   h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
 
+/** Mark a box as wrong for what `note` says, or no longer; another's mark stays. */
+function mark(box, note, isWrong) {
+  const isOurs = box.getAttribute("aria-describedby") === note.id;
+  if (isWrong) {
+    box.setAttribute("aria-invalid", "true");
+    box.setAttribute("aria-describedby", note.id);
+  } else if (isOurs) {
+    box.removeAttribute("aria-invalid");
+    box.removeAttribute("aria-describedby");
+  }
+}
+
 export class SettingFields {
   /** `changed()` is called when something was entered or a node's value came in. */
   constructor(signal, changed) {
@@ -43,14 +55,16 @@ export class SettingFields {
     this.choice = h("select", { name: "value" }, ["", "true", "false"].map(option));
     this.control = this.text;
     this.place = h("span", { class: "contents" }, this.text);
-    this.hint = h("small", { class: "muted" });
+    this.hint = h("small", { class: "muted", id: "value-hint" });
+    const error = { class: "field-error", id: "setting-error", role: "status", hidden: true };
+    this.error = h("small", error);
     const names = h(
       "datalist",
       { id: "setting-names" },
       [...DEFAULTS.keys()].sort().map((value) => h("option", { value })),
     );
     this.fields = [
-      field("Setting", [this.name, names]),
+      field("Setting", [this.name, names, this.error]),
       h("label", { class: "field" }, h("span", {}, "New value"), this.place, this.hint),
     ];
     for (const one of [this.name, this.text, this.choice])
@@ -137,12 +151,20 @@ export class SettingFields {
       if (focused) control.focus();
     }
     this.text.inputMode = typeof this.sample === "number" ? "decimal" : "text";
-    const { problem } = this;
-    const form = isChoice ? "true or false" : "JSON, or plain text";
-    setText(this.hint, problem || this.nowText() || form);
-    this.hint.className = problem ? "field-error" : "muted";
-    if (problem) this.control.setAttribute("aria-invalid", "true");
-    else this.control.removeAttribute("aria-invalid");
+    this.#tell(isChoice ? "true or false" : "JSON, or plain text");
+  }
+
+  /** Say at each field what is wrong there; at a value that is not, what nodes have or its form. */
+  #tell(form) {
+    const { nameProblem, valueProblem } = this;
+    setText(this.error, nameProblem);
+    this.error.hidden = !nameProblem;
+    mark(this.name, this.error, Boolean(nameProblem));
+    const now = nameProblem ? "" : this.nowText();
+    setText(this.hint, valueProblem || now || form);
+    this.hint.className = valueProblem ? "field-error" : "muted";
+    for (const box of [this.text, this.choice])
+      mark(box, this.hint, box === this.control && Boolean(valueProblem));
   }
 
   /** The value as the nodes take it; throws what is wrong with it. */
@@ -152,11 +174,15 @@ export class SettingFields {
     return readValue(control.value, sample, DEFAULTS.get(this.asked));
   }
 
-  /** What is wrong with the value that was entered; "" without one. */
-  get problem() {
-    if (!this.setting || !this.control.value) return "";
+  /** What is wrong with the setting that was entered; "" when nothing is. */
+  get nameProblem() {
     const isNowhere = this.nodes.length > 0 && this.nodes.every((node) => this.#lacks(node));
-    if (isNowhere) return "No selected node has this setting.";
+    return this.setting && isNowhere ? "No selected node has this setting." : "";
+  }
+
+  /** What is wrong with the value that was entered; "" when nothing is, or without a setting. */
+  get valueProblem() {
+    if (!this.setting || !this.control.value || this.nameProblem) return "";
     try {
       this.read();
       return "";
@@ -170,20 +196,29 @@ export class SettingFields {
     return Boolean(told) && told.value === ABSENT;
   }
 
-  get isReady() {
-    return Boolean(this.setting && this.control.value && !this.problem);
+  /** What is still to be entered or corrected; "" when the change can be sent. */
+  get missing() {
+    const hasValue = Boolean(this.control.value);
+    if (!this.setting) return hasValue ? "Enter a setting." : "Enter a setting and its new value.";
+    if (this.nameProblem) return "Correct the setting.";
+    if (!hasValue) return "Enter the new value.";
+    return this.valueProblem ? "Correct the new value." : "";
   }
 
-  /** "true on 4 nodes, false on 1 node"; "" when no node has told. */
+  /** "Now true on 4 nodes, false on 1 node"; "" when no node has told. */
   nowText() {
     const counts = this.#counts();
-    const shown = counts.slice(0, MOST_VALUES).map(([value, count]) => {
-      const what = value === ABSENT ? "no such setting" : show(value);
-      return `${what} on ${plural(count, "node")}`;
-    });
-    const more = counts.length - shown.length;
+    const having = counts.filter(([value]) => value !== ABSENT);
+    const [, lacking] = counts.find(([value]) => value === ABSENT) || [ABSENT, 0];
+    const shown = having
+      .slice(0, MOST_VALUES)
+      .map(([value, count]) => `${show(value)} on ${plural(count, "node")}`);
+    const more = having.length - shown.length;
     if (more > 0) shown.push(`${plain(more)} other values`);
-    return shown.length ? `Now ${shown.join(", ")}` : "";
+    const where = lacking ? `such setting on ${plural(lacking, "node")}` : "";
+    if (!shown.length) return where && `No ${where}`;
+    if (where) shown.push(`no ${where}`);
+    return `Now ${shown.join(", ")}`;
   }
 
   /** What a node has now, for its row. */
