@@ -2512,6 +2512,52 @@ def test_no_text_of_a_tile_is_cut_on_a_wide_screen(show, server, width):
     assert browser.script(cut) == []
 
 
+@pytest.mark.parametrize("width", [1024, 1100, 1280, 1366, 1440])
+def test_captions_of_tiles_are_whole_and_clear_of_the_graphs(show, server, width):
+    browser = show(server)
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.count(".tiles .tile .spark-end") == 8)
+    faults = (
+        "const tiles = [...document.querySelectorAll('.tiles .tile')];"
+        "const notes = ['beyond the GPU prefix', 'of 47.3k tok/s looked up',"
+        " 'slow retrievals 7.8/min', 'slowest: llama70b-a'];"
+        "tiles.forEach((one, i) => {"
+        " one.querySelector('.more').textContent = notes[i % 4];"
+        " one.querySelector('.number').textContent = '22.8k';"
+        " one.querySelector('.unit').textContent = 'tok/s';"
+        "});"
+        "const box = (one) => one.getBoundingClientRect();"
+        "const part = (tile, name) => tile.querySelector(name);"
+        "const isCut = (one) => one.scrollWidth > one.clientWidth;"
+        "return tiles.flatMap((tile) => [part(tile, '.name'), part(tile, '.more')]"
+        " .filter(isCut).map((one) => one.textContent)"
+        " .concat(box(part(tile, '.unit')).right > box(part(tile, '.spark')).left ? 'figure' : [])"
+        " .concat(box(part(tile, '.more')).height > 16 ? 'height' : []))"
+    )
+    assert browser.script(faults) == []
+    hint = (
+        "const hint = document.querySelector('.event-card .hint');"
+        "hint.textContent = 'last 1 h, 8 of 11';"
+        "return [hint.scrollWidth > hint.clientWidth, hint.parentElement.offsetHeight]"
+    )
+    assert browser.script(hint) == [False, 40]
+
+
+def test_the_title_of_a_chart_begins_at_its_left(show, server):
+    browser = show(server)
+    show_charts(browser)
+    browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
+    gaps = (
+        "const left = (one) => one.getBoundingClientRect().left;"
+        "return [...document.querySelectorAll('.chart h3')].map((one) => {"
+        " const words = document.createRange(); words.selectNodeContents(one);"
+        " return Math.round(left(words) - left(one.parentElement)) })"
+    )
+    for width in (1024, 1280, 1440):
+        browser.resize(width, 900)
+        assert browser.script(gaps) == [0] * 4, width
+
+
 @pytest.mark.parametrize("width", [360, 1440])
 def test_the_rows_of_a_long_list_are_as_high_as_it_counts(show, fleet, width):
     browser = show(fleet)
