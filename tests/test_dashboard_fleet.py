@@ -789,7 +789,7 @@ def test_a_setting_goes_to_one_node_first_and_then_to_the_others_or_back(page, d
     browser.choose("select[name=group]", "i:llama70b-b")
     browser.type("input[name=setting]", name)
     browser.type("input[name=value]", "many")
-    browser.wait_for(lambda: "Enter a number" in browser.text("main .row-fields .field-error"))
+    browser.wait_for(lambda: "Enter a number." in browser.texts("main .row-fields .field-error"))
     assert browser.property("main .actions button.primary", "disabled")
     browser.type("input[name=value]", "96")
     browser.choose("select[name=first]", nodes[0])
