@@ -2543,6 +2543,17 @@ def test_captions_of_tiles_are_whole_and_clear_of_the_graphs(show, server, width
     assert browser.script(hint) == [False, 40]
 
 
+def test_the_head_of_recent_events_stays_in_its_card_on_the_smallest_screen(show, server):
+    browser = show(server)
+    browser.resize(320, 800)
+    browser.wait_for(lambda: browser.has(".event-card .event-text"))
+    room = (
+        "const end = (name) => document.querySelector(name).getBoundingClientRect().right;"
+        "return end('.event-card') - end('.event-card .card-head a')"
+    )
+    assert browser.script(room) >= 12
+
+
 def test_the_title_of_a_chart_begins_at_its_left(show, server):
     browser = show(server)
     show_charts(browser)
