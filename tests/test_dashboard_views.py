@@ -702,6 +702,9 @@ def test_all_that_is_missing_for_a_new_node_is_told_at_once_each_at_its_field(pa
     browser.wait_for(lambda: browser.texts(at_all) == [host, port])
     browser.wait_for(lambda: browser.has("dialog [name=host]:focus"))
     assert not browser.has("dialog [name=name]:is([aria-invalid], [aria-describedby])")
+    names = ("name", "port")
+    edges = [browser.style("dialog [name=%s]" % name, "border-top-color") for name in names]
+    assert edges[1] == browser.style("dialog .field-error", "color") != edges[0]
     fill(browser, name=" ", host="10.0.0.5", port="7000")
     button(browser, "Add", "dialog")
     browser.wait_for(lambda: browser.texts(at_all) == ["Enter a name."])
