@@ -115,9 +115,10 @@ class NodeForm {
   #build(body, { form, go, showError }) {
     const row = this.row || {};
     this.go = go;
+    const socket = h("span", { class: "whole" }, breakable(EXAMPLE_SOCKET), ".");
     const portHint = this.isProxy
       ? "Where the other LMCache frontend listens."
-      : ["A number, or the path of the node’s socket, such as ", breakable(EXAMPLE_SOCKET), "."];
+      : ["A number, or the path of the node’s socket, such as ", socket];
     const portText = this.isProxy ? "e.g. 8000" : "e.g. 7000";
     this.result = h("p", { class: "panel-line", role: "status" });
     this.choice = h("p", { class: "actions" });
