@@ -523,6 +523,7 @@ def test_a_panel_that_is_opened_while_the_frontend_is_away_loads_when_it_is_back
         wait_text(browser, "Not loaded: the frontend does not respond.")
     finally:
         browser.offline(False)
+    browser.script("return (await import('/static/js/server.js')).poll()")
     browser.wait_for(lambda: "Not loaded" not in browser.text("main"))
     words = {"config": "min_retrieve_tokens", "overview": "nvme"}[panel]
     wait_text(browser, words)
