@@ -5042,7 +5042,7 @@ MAX_MODELS = 20  # names of models of one engine
 MAX_REPORTED_ALERTS = 100  # of another frontend
 ANY_STATUS = range(100, 1000)
 MAX_JSON_NUMBER = 1e300  # a number from outside that is larger is none
-MAX_WORLD_SIZE = 4096  # ranks of one engine; what reports more reports nothing
+MAX_WORLD_SIZE = 4096  # ranks of one engine; a larger number is ignored
 MAX_DEPTH = 30  # of a status in which unhealthy parts are looked for
 NO_PAGE = "its /metrics is not Prometheus text"
 UNHEALTHY = "reports itself unhealthy"
@@ -5529,7 +5529,7 @@ def assign_instances(states: Iterable[NodeState]) -> List[Instance]:
 def missing_ranks(members: Sequence[NodeState]) -> List[int]:
     """The ranks of an instance's engine that are not among its nodes; [] if that is not known.
 
-    They are no nodes of ours, or were down since our start: nothing tells whose they are.
+    They are not listed, or were down when we started: nothing tells whose they are.
     """
     workers = [state for state in members if state.kind == "worker"]
     ids = {state.about["worker_id"] for state in workers}
@@ -14220,7 +14220,8 @@ class DemoReplay(Clock):
     def start(self, monitor: Monitor, since: float) -> None:
         """Replay the time after ``since`` (Unix seconds) in a thread; it starts the monitor then.
 
-        Called before requests are served: one that polled meanwhile would be a round of the past.
+        Called before requests are served: a poll for one of them, during the replay, would count
+        for alerts as one more round of the past.
         """
         monitor.hold()
         start_thread("demo replay", self._run, monitor, since)
