@@ -1703,8 +1703,9 @@ def test_the_values_of_a_chart_at_the_bottom_of_the_window_are_all_in_it(show, s
 
 def test_the_number_at_a_sign_at_the_right_edge_is_all_seen(show, server, story):
     change_on_three(story, ago=1)
+    story.event(1, "changed", "max_local_cpu_size: 5 → 6", node="llama70b-a_worker0")
     browser = show(server)
-    browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 4)
+    browser.wait_for(lambda: browser.count(".charts-card .mark.change") > 8)
     ends = browser.script(
         "const place = (one) => one.getBoundingClientRect().right;"
         "return [...document.querySelectorAll('.charts-card .flag-count')]"

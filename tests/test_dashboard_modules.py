@@ -1569,6 +1569,13 @@ def test_a_number_stands_after_the_signs_of_its_marks_and_what_has_room_has_a_si
     assert (number, told) == ("+2", 4) and at > max(signs), "its marks are after the change"
     assert len(signs) == 2 and alone[0] < min(signs)
     assert (no_number, one) == ([], 1), "the first alert has room for a sign of its own"
+    # A number does not take the room of the mark that it counts.
+    pair = run("chart.js", body, [[20, "alert"], [24, "resolved"]])
+    assert [numbers for _, numbers, _ in pair] == [[], []]
+    # It stands on the side where it takes that of no other mark.
+    marks = [[40, "alert", True], [43.4, "restart"], [46.8, "alert"], [46.9, "alert"]]
+    (signs, ((number, at),), _), (alone, *_) = run("chart.js", body, marks)
+    assert number == "+1" and at < min(signs) < max(signs) < alone[0]
 
 
 def test_a_change_is_not_hidden_by_the_sign_of_an_alert(run):

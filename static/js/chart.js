@@ -75,6 +75,7 @@ const EDGE = 36; // px at the right in which a second sign is on the left of the
 const BEYOND = 10; // px that a number may reach into the margin of the chart
 /** The room of a sign: [left, right] px. */
 const aroundSign = (px) => [px - NEAR_MARK, px + NEAR_MARK];
+const isApart = ([from, to], [left, right]) => to <= left || from >= right;
 const HEAD = 48; // px at the top of the window that the page's head covers
 const TIP_EDGE = 4; // px between the box of values and the edge of the window
 const AROUND_MARKS = 60; // seconds of events before and after the marks that a sign leads to
@@ -672,45 +673,63 @@ export class Chart {
     return { near, signs, others, left, right };
   }
 
-  /** The numbers of marks without a sign, where there is room beside the others' signs. */
+  /**
+   * The numbers of marks without a sign, where there is room beside the others' signs: on the side
+   * where they take that of the fewest marks. What has room for a sign of its own needs no number.
+   */
   #placeNumbers() {
     const taken = this.flags.flatMap(({ signs }) => signs.map(([, px]) => aroundSign(px)));
-    const isFree = ([from, to]) =>
-      from >= 0 &&
-      to <= this.width + BEYOND &&
-      taken.every(([left, right]) => to <= left || from >= right);
-    const take = (place) => {
-      const isTaken = isFree(place);
-      if (isTaken) taken.push(place);
-      return isTaken;
-    };
     const crowded = this.flags.filter(({ others }) => others);
-    for (const flag of crowded) {
-      const width = textWidth(`+${flag.others}`) + 2 * COUNT_SPACE + 1; // apart from its sign
-      const last = flag.right - 2 * NEAR_MARK;
-      const sides = [
-        [flag.right, flag.right + width],
-        [last - width, last],
-        [flag.left - width, flag.left],
-      ];
-      const place = sides.find(take);
-      if (!place) continue;
-      flag.numberAt = place[0] + COUNT_SPACE + (place === sides[0] ? 1 : 0);
-      flag.left = Math.min(flag.left, place[0]);
-      flag.right = Math.max(flag.right, place[1]);
+    const isWhole = (flag) => this.#withRoom(flag, taken).length === flag.others;
+    const inOrder = [...crowded].sort((a, b) => isWhole(a) - isWhole(b));
+    for (const flag of inOrder) {
+      if (isWhole(flag)) this.#setFree(flag, taken);
+      else this.#placeNumber(flag, crowded, taken);
     }
-    for (const flag of crowded) this.#setFree(flag, take);
+    for (const flag of crowded) this.#setFree(flag, taken);
   }
 
-  /** Give marks of a group signs of their own where `take(place)` finds them room. */
-  #setFree(flag, take) {
-    const signed = flag.signs.map(([mark]) => mark);
-    for (const mark of flag.near.filter((one) => !signed.includes(one))) {
+  #placeNumber(flag, crowded, taken) {
+    const width = textWidth(`+${flag.others}`) + 2 * COUNT_SPACE + 1; // apart from its sign
+    const last = flag.right - 2 * NEAR_MARK;
+    const onRight = [flag.right, flag.right + width];
+    const onLeft = [flag.left - width, flag.left];
+    const signs = crowded.flatMap((one) => this.#withRoom(one, taken));
+    const isFirst = flag.signs.every(([, px]) => px >= flag.signs[0][1]);
+    const cost = (place) => {
+      const lost = signs.filter(({ px }) => !isApart(place, aroundSign(px)));
+      return lost.length + (place === onLeft && !isFirst ? 1 : 0); // another sign's, it would seem
+    };
+    const [place] = [onRight, [last - width, last], onLeft]
+      .filter(([from, to]) => from >= 0 && to <= this.width + BEYOND)
+      .filter((one) => taken.every((other) => isApart(one, other)))
+      .sort((a, b) => cost(a) - cost(b));
+    if (!place) return;
+    taken.push(place);
+    flag.numberAt = place[0] + COUNT_SPACE + (place === onRight ? 1 : 0);
+    flag.left = Math.min(flag.left, place[0]);
+    flag.right = Math.max(flag.right, place[1]);
+  }
+
+  /** The marks of a group without a sign for which there is room at their own lines. */
+  #withRoom({ near, signs }, taken) {
+    const all = [...taken];
+    return near.filter((mark) => {
       const place = aroundSign(mark.px);
-      if (!take(place)) continue;
+      const isSigned = signs.some(([signed]) => signed === mark);
+      if (isSigned || !all.every((other) => isApart(place, other))) return false;
+      all.push(place);
+      return true;
+    });
+  }
+
+  /** Give these marks signs of their own. */
+  #setFree(flag, taken) {
+    for (const mark of this.#withRoom(flag, taken)) {
+      const [left, right] = aroundSign(mark.px);
+      taken.push([left, right]);
       flag.near = flag.near.filter((one) => one !== mark);
       flag.others -= 1;
-      const [left, right] = place;
       this.flags.push({ near: [mark], signs: [[mark, mark.px]], others: 0, left, right });
     }
     if (!flag.others) flag.numberAt = undefined;
