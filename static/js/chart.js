@@ -322,7 +322,7 @@ export class Chart {
     this.indent = 0; // px that the labels of values need
     this.sharedIndent = 0; // px that those of the charts around this one need
     this.cursor = null; // time of the crosshair
-    this.signs = new Set(); // of the marks whose lines are drawn
+    this.signs = new Set(); // those that are drawn
     this.flags = []; // groups of marks, as #flagOf() places them
     this.isAbove = false; // the pointer is beside the signs, not in the plot
     this.isByKey = false; // the crosshair is moved by keys
@@ -640,7 +640,6 @@ export class Chart {
     for (const mark of shown) {
       const line = { x1: mark.px, x2: mark.px, y1: this.flagRoom, y2: this.bottom };
       this.plot.append(svg("line", { class: `mark ${markLook(mark)}`, ...line }));
-      this.signs.add(mark.critical ? "critical" : mark.kind);
     }
     const groups = mergedMarks(shown, this.#edge);
     this.flags = groups.map((near) => this.#flagOf(near, groups));
@@ -737,6 +736,7 @@ export class Chart {
 
   #drawFlag({ near, signs, others, numberAt: x }) {
     const drawn = signs.map(([mark, px]) => {
+      this.signs.add(mark.critical ? "critical" : mark.kind);
       const sign = icon(flagOf(mark));
       const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
       for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
