@@ -1909,3 +1909,32 @@ def test_the_new_value_of_a_rollout_is_chosen_where_nodes_have_a_switch(browser,
     browser.wait_for(lambda: "on 2 nodes" in browser.text(field))
     assert "on 1 node" in browser.text(field)
     assert browser.text("#rollout-missing") == "Enter the new value."
+
+
+@pytest.mark.parametrize(
+    "node,panel,label,name,note,said",
+    [
+        ("mp-0", "cache", "Quotas", "salt", "quota-problem", "Enter a cache salt."),
+        (
+            "coordinator",
+            "cache",
+            "Default quota",
+            "limit",
+            "default-problem",
+            "Enter a limit in GiB.",
+        ),
+        ("mp-0", "loglevels", "Log levels", "prefix", "prefix-note", "Enter a prefix."),
+    ],
+)
+def test_a_field_that_is_left_empty_is_marked_and_says_what_to_enter(
+    browser, demo, show, node, panel, label, name, note, said
+):
+    show(demo, panel, node)
+    form = "section[aria-label='%s'] " % label
+    box = form + "[name=%s]" % name
+    browser.wait_for(lambda: browser.has(box))
+    browser.type(box, "")
+    press(browser, "Set all" if name == "prefix" else "Set", form)
+    browser.wait_for(lambda: browser.text("#" + note) == said)
+    marked = "%s:focus[aria-invalid=true][aria-describedby=%s]" % (box, note)
+    assert browser.has(marked)

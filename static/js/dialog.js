@@ -1,6 +1,7 @@
 // Questions in a <dialog>: focus is kept inside and goes back where it was.
 
 import { h, replace, whole } from "./dom.js";
+import { markWrong } from "./forms.js";
 
 /**
  * The server's messages begin with a small letter and end without a full stop; a name or an address
@@ -14,9 +15,10 @@ const sentence = (text) =>
  * several `problems`; null clears all.
  */
 function showProblem(form, error, problem) {
-  for (const old of form.querySelectorAll(".field-error[data-field]")) old.remove();
-  for (const input of form.querySelectorAll("[aria-invalid]"))
-    for (const name of ["aria-invalid", "aria-describedby"]) input.removeAttribute(name);
+  for (const old of form.querySelectorAll(".field-error[data-field]")) {
+    markWrong(form.elements.namedItem(old.dataset.field), old, false);
+    old.remove();
+  }
   error.hidden = true;
   if (!problem) return;
   const inputs = (problem.problems || [problem]).map((one) => showOne(form, error, one));
@@ -33,9 +35,9 @@ function showOne(form, error, problem) {
   }
   const id = `error-${problem.field}`;
   const props = { class: "field-error", id, role: "alert", dataset: { field: problem.field } };
-  input.setAttribute("aria-invalid", "true");
-  input.setAttribute("aria-describedby", id);
-  input.closest("label, .field").append(h("span", props, whole(sentence(problem.message))));
+  const note = h("span", props, whole(sentence(problem.message)));
+  markWrong(input, note, true);
+  input.closest("label, .field").append(note);
   return input;
 }
 

@@ -15,6 +15,7 @@ import {
 import { confirmDialog } from "../dialog.js";
 import { append, breakable, breakableCall, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
+import { markWrong } from "../forms.js";
 import { explain, panelFrame } from "../panel.js";
 import { store } from "../server.js";
 import { DataTable } from "../table.js";
@@ -607,6 +608,11 @@ function mountScheduler(root, ctx) {
 
 const quotaPath = (salt) => `/quota/${encodeURIComponent(salt)}`;
 
+const NO_LIMIT = "Enter a limit in GiB.";
+const limitInput = (more) =>
+  h("input", { name: "limit", type: "number", min: 0, step: "any", ...more });
+const isLimit = ({ value }) => value !== "" && Number(value) >= 0;
+
 /** The form that sets the limit of a cache salt; `changed()` is called after that. */
 function quotaForm(ctx, changed) {
   const salt = h("input", {
@@ -615,18 +621,18 @@ function quotaForm(ctx, changed) {
     spellcheck: "false",
     autocomplete: "off",
   });
-  const props = { name: "limit", type: "number", min: 0, step: "any", placeholder: "e.g. 1.5" };
-  const limit = h("input", props);
+  const limit = limitInput({ placeholder: "e.g. 1.5" });
   const named = {
     type: "submit",
     class: "small",
     "aria-label": "Set the quota of this cache salt",
   };
   const set = h("button", named, "Set");
-  const error = h("p", { class: "field-error", role: "alert", hidden: true });
+  const error = h("p", { class: "field-error", id: "quota-problem", role: "alert", hidden: true });
   const say = (text, input = null) => {
     error.hidden = !text;
     setText(error, text);
+    for (const one of [salt, limit]) markWrong(one, error, one === input);
     if (input) input.focus();
   };
   const form = h(
@@ -642,7 +648,7 @@ function quotaForm(ctx, changed) {
     say("");
     const name = salt.value.trim();
     if (!name) say("Enter a cache salt.", salt);
-    else if (limit.value === "" || Number(limit.value) < 0) say("Enter a limit in GiB.", limit);
+    else if (!isLimit(limit)) say(NO_LIMIT, limit);
     else working(set, () => setQuota(ctx, name, Number(limit.value), changed, say));
   });
   return form;
@@ -781,49 +787,52 @@ function mountMp(root, ctx) {
   );
 }
 
-function mountCoordinator(root, ctx) {
+/** The limit of cache salts without a quota of their own, with a form that sets it. */
+function defaultQuota(ctx) {
   const standard = panelFrame({
     title: "Default quota",
     note: "applies to cache salts without a quota",
     path: "/quota/config",
     ctx,
     load: () => ctx.json("/quota/config"),
-    render: (data, body) => {
-      const input = h("input", {
-        name: "limit",
-        type: "number",
-        min: 0,
-        step: "any",
-        value: data.default_limit_gb ?? "",
-      });
-      const set = guarded(
-        button(
-          "Set",
-          () =>
-            working(set, async () => {
-              if (input.value === "") {
-                input.focus();
-                return;
-              }
-              await ctx.send("PUT", "/quota/config", { default_limit_gb: Number(input.value) });
-              toast(
-                `Default quota: ${limitText(data)} → ${gigabytes(Number(input.value))}`,
-                "good",
-              );
-              await standard.run();
-            }),
-          { kind: "small", name: "Set the default quota" },
-        ),
-        ctx.signal,
-        ctx.node,
-      );
-      append(
-        body,
-        facts([["Now", limitText(data)]]),
-        h("div", { class: "slot-form" }, field("New limit, GiB", input), set),
-      );
-    },
+    render: (data, body) =>
+      append(body, facts([["Now", limitText(data)]]), defaultQuotaForm(ctx, data, standard.run)),
   });
+  return standard.element;
+}
+
+function defaultQuotaForm(ctx, data, changed) {
+  const limit = limitInput({ value: data.default_limit_gb ?? "" });
+  const named = { type: "submit", class: "small", "aria-label": "Set the default quota" };
+  const set = h("button", named, "Set");
+  const look = { class: "field-error", id: "default-problem", role: "alert", hidden: true };
+  const error = h("p", look);
+  const send = async () => {
+    const wanted = Number(limit.value);
+    await ctx.send("PUT", "/quota/config", { default_limit_gb: wanted });
+    toast(`Default quota: ${limitText(data)} → ${gigabytes(wanted)}`, "good");
+    await changed();
+  };
+  const form = h(
+    "form",
+    { class: "slot-form", novalidate: true },
+    field("New limit, GiB", limit),
+    guarded(set, ctx.signal, ctx.node),
+    error,
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const isWrong = !isLimit(limit);
+    error.hidden = !isWrong;
+    setText(error, isWrong ? NO_LIMIT : "");
+    markWrong(limit, error, isWrong);
+    if (isWrong) limit.focus();
+    else working(set, send);
+  });
+  return form;
+}
+
+function mountCoordinator(root, ctx) {
   root.append(
     operationsNote("look up, pin, prefetch or delete"),
     quotas(
@@ -834,7 +843,7 @@ function mountCoordinator(root, ctx) {
           use: one.usage_gb,
           limit: one.quota_exists ? one.quota_limit_gb : null,
         })),
-      { ...COORDINATOR_QUOTAS, defaults: standard.element },
+      { ...COORDINATOR_QUOTAS, defaults: defaultQuota(ctx) },
     ),
     pins(ctx),
     directory(ctx),

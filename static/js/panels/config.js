@@ -14,6 +14,7 @@ import {
 } from "../controls.js";
 import { bounds, parseRoute } from "../address.js";
 import { append, breakable, h, replace } from "../dom.js";
+import { markWrong } from "../forms.js";
 import { atWhen, byName, fullTime, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { each, getEvents, getJson, nodePath, store } from "../server.js";
@@ -345,7 +346,7 @@ class EditForm {
   async #submit() {
     const { row, input, panel } = this;
     this.error.hidden = true;
-    input.removeAttribute("aria-invalid");
+    markWrong(input, this.error, false);
     try {
       const value = readValue(input.value, row.value, DEFAULTS.get(row.name));
       const now = await setSetting(panel.ctx, row.name, value);
@@ -356,8 +357,7 @@ class EditForm {
       if (problem.name === "AbortError") throw problem;
       this.error.replaceChildren(`■ ${problem.message}`);
       this.error.hidden = false;
-      input.setAttribute("aria-invalid", "true");
-      input.setAttribute("aria-describedby", this.error.id);
+      markWrong(input, this.error, true);
       input.focus();
     }
   }

@@ -3,6 +3,7 @@
 import { button, guarded, sayMatches, searchBox, setOff, toast, working } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
+import { markWrong } from "../forms.js";
 import { panelFrame } from "../panel.js";
 import { each } from "../server.js";
 import { DataTable } from "../table.js";
@@ -134,7 +135,7 @@ class PrefixForm {
   constructor(panel) {
     this.panel = panel;
     const { ctx } = panel;
-    this.note = h("span", { class: "progress", "aria-live": "polite" });
+    this.note = h("span", { class: "progress", id: "prefix-note", "aria-live": "polite" });
     this.prefix = h("input", {
       name: "prefix",
       placeholder: "e.g. lmcache.v1",
@@ -165,6 +166,7 @@ class PrefixForm {
     const count = this.#hits().length;
     const text = `${plural(count, "logger")} match${count === 1 ? "es" : ""}`;
     setText(this.note, this.prefix.value.trim() ? text : "");
+    markWrong(this.prefix, this.note, false);
   }
 
   async #setAll() {
@@ -173,6 +175,7 @@ class PrefixForm {
     const level = this.level.value;
     if (!hits.length) {
       setText(this.note, this.prefix.value.trim() ? "No logger matches." : "Enter a prefix.");
+      markWrong(this.prefix, this.note, true);
       this.prefix.focus();
       return;
     }

@@ -15,6 +15,7 @@ import {
 } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
+import { markWrong } from "../forms.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
 import { each, getJson, nodePath, sendJson, store } from "../server.js";
 import { KINDS } from "../words.js";
@@ -601,15 +602,11 @@ export class CacheOperations {
   #say(error) {
     this.problem.hidden = !error;
     setText(this.problem, error ? error.message : "");
-    for (const one of Object.values(this.inputs)) {
-      one.removeAttribute("aria-invalid");
-      one.removeAttribute("aria-describedby");
-    }
+    for (const one of Object.values(this.inputs)) markWrong(one, this.problem, false);
     const box = error && error.field ? this.inputs[error.field] : null;
     if (!box) return;
     box.closest(".field").append(this.problem);
-    box.setAttribute("aria-invalid", "true");
-    box.setAttribute("aria-describedby", this.problem.id);
+    markWrong(box, this.problem, true);
     box.focus();
   }
 

@@ -6,6 +6,7 @@ import { isNumber } from "../chartmath.js";
 import { button, empty, field, guarded, nodeLink, setOff, whyNone, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
+import { markWrong } from "../forms.js";
 import { byName, clock, duration, format, NONE, plain, plural } from "../format.js";
 import {
   ApiError,
@@ -385,14 +386,11 @@ export class RolloutView {
     this.problem.hidden = !text;
     setText(this.problem, text);
     // Not what the fields say themselves of what was entered.
-    for (const one of this.form.querySelectorAll(`[aria-describedby=${this.problem.id}]`)) {
-      one.removeAttribute("aria-invalid");
-      one.removeAttribute("aria-describedby");
-    }
+    for (const one of this.form.querySelectorAll("input, select"))
+      markWrong(one, this.problem, false);
     if (!box) return;
     box.closest(".field").append(this.problem);
-    box.setAttribute("aria-invalid", "true");
-    box.setAttribute("aria-describedby", this.problem.id);
+    markWrong(box, this.problem, true);
     box.focus();
     const changed = () => {
       this.#fail("");

@@ -2,6 +2,7 @@
 
 import { field } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
+import { markWrong } from "../forms.js";
 import { plain, plural } from "../format.js";
 import { each, getJson, nodePath } from "../server.js";
 import { readValue, show } from "../panels/config.js";
@@ -25,18 +26,6 @@ function readAny(text) {
 
 const input = (name, more) =>
   h("input", { name, spellcheck: "false", autocomplete: "off", ...more });
-
-/** Mark a box as wrong for what `note` says, or no longer; another's mark stays. */
-function mark(box, note, isWrong) {
-  const isOurs = box.getAttribute("aria-describedby") === note.id;
-  if (isWrong) {
-    box.setAttribute("aria-invalid", "true");
-    box.setAttribute("aria-describedby", note.id);
-  } else if (isOurs) {
-    box.removeAttribute("aria-invalid");
-    box.removeAttribute("aria-describedby");
-  }
-}
 
 export class SettingFields {
   /** `changed()` is called when something was entered or a node's value came in. */
@@ -159,12 +148,12 @@ export class SettingFields {
     const { nameProblem, valueProblem } = this;
     setText(this.error, nameProblem);
     this.error.hidden = !nameProblem;
-    mark(this.name, this.error, Boolean(nameProblem));
+    markWrong(this.name, this.error, Boolean(nameProblem));
     const now = nameProblem ? "" : this.nowText();
     setText(this.hint, valueProblem || now || form);
     this.hint.className = valueProblem ? "field-error" : "muted";
     for (const box of [this.text, this.choice])
-      mark(box, this.hint, box === this.control && Boolean(valueProblem));
+      markWrong(box, this.hint, box === this.control && Boolean(valueProblem));
   }
 
   /** The value as the nodes take it; throws what is wrong with it. */
