@@ -243,7 +243,8 @@ def test_a_legend_does_not_repeat_the_title_and_has_shares_after_what_is_whole(r
         "const line = ([name, share]) => ({name, share, times: [0, 60], values: [1, 2]});"
         "chart.update({series: given[0].map(line), start: 0, end: 60, interval: 60});"
         "return [...chart.keys.children].map((one) =>"
-        " [one.dataset.share || '', ...[...one.children].map((item) => item.textContent)])"
+        " [one.dataset.share || '', ...[...one.querySelectorAll('li:has(.swatch)')]"
+        ".map((item) => item.textContent)])"
     )
     assert run("chart.js", body, [["Queue"]]) == [["", "2"]]
     assert run("chart.js", body, [["Queue"], ["Waiting"]]) == [["", "Queue2", "Waiting2"]]

@@ -456,12 +456,8 @@ export class Chart {
       h(
         "li",
         { title: one.about || null },
-        isTitle(one)
-          ? null
-          : [
-              h("i", { class: `swatch${one.kind === "area" ? " area" : ""} ${one.look}` }),
-              one.name,
-            ],
+        h("i", { class: `swatch${one.kind === "area" ? " area" : ""} ${one.look}` }),
+        isTitle(one) ? null : one.name,
         this.keyValues[i],
       );
     // What the values are shares of -> their items; those that are whole stand before "of ...:".
