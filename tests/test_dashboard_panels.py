@@ -1900,6 +1900,36 @@ def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout, workers
     browser.wait_for(lambda: not browser.property(go, "disabled"))
 
 
+@pytest.mark.parametrize(
+    "count,said,missing",
+    [
+        (128, "No selected node has this setting.", "Correct the setting."),
+        (
+            129,
+            "◆ No such setting on the 128 nodes checked; 1 selected node was not checked.",
+            "",
+        ),
+    ],
+)
+def test_a_setting_that_no_checked_node_has_is_told_with_how_many_were_not_checked(
+    browser, worker, show, count, said, missing
+):
+    show(worker, "overview")
+    form = (
+        "const { SettingFields } = await import('/static/js/views/settingfields.js');"
+        "const node = (i) => ({ key: 'n' + i, path: '/proxy2/w0' });"
+        "const nodes = Array.from({ length: arguments[0] }, (_, i) => node(i));"
+        "window.form = new SettingFields(new AbortController().signal, () => form.update(nodes));"
+        "document.querySelector('main').prepend(...form.fields);"
+        "form.fill('no_such', '1'); form.update(nodes)"
+    )
+    browser.script(form, count)
+    browser.wait_for(lambda: browser.text("#setting-error") == said)
+    assert browser.script("return form.missing") == missing
+    assert browser.has("input[name=setting][aria-invalid]") == bool(missing)
+    assert len(worker.targets("/conf?names=no_such")) == 128
+
+
 def test_the_new_value_of_a_rollout_is_chosen_where_nodes_have_a_switch(browser, rollout, workers):
     for name, node in workers.items():
         node.settings["save_unfull_chunk"] = name == "w2"

@@ -8,7 +8,7 @@ import { each, getJson, nodePath } from "../server.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
 
-const MOST_ASKED = 128; // nodes whose value is asked for; the others are taken to be alike
+const MOST_ASKED = 128; // nodes whose value is asked for
 const MOST_VALUES = 4; // different values that are told
 const PARALLEL = 8; // requests at a time
 const TIMEOUT = 15; // seconds
@@ -34,6 +34,7 @@ export class SettingFields {
     this.nodes = []; // those that would be changed
     this.values = new Map(); // key of a node -> {value} of `asked`, null while it is not known
     this.asked = ""; // name of a setting
+    this.isTold = false; // the nodes that were asked for it first have responded
     this.timer = 0;
     this.name = input("setting", {
       placeholder: "e.g. min_retrieve_tokens",
@@ -90,6 +91,7 @@ export class SettingFields {
   #follow() {
     if (this.asked === this.setting) return;
     this.asked = this.setting;
+    this.isTold = false;
     this.values.clear();
   }
 
@@ -109,7 +111,9 @@ export class SettingFields {
       },
       PARALLEL,
     );
-    if (!signal.aborted && asked === this.asked) this.changed();
+    if (signal.aborted || asked !== this.asked) return;
+    this.isTold = true;
+    this.changed();
   }
 
   /** [value, how many nodes have it], the most frequent first. */
@@ -145,11 +149,13 @@ export class SettingFields {
 
   /** Say at each field what is wrong there; at a value that is not, what nodes have or its form. */
   #tell(form) {
-    const { nameProblem, valueProblem } = this;
-    setText(this.error, nameProblem);
-    this.error.hidden = !nameProblem;
+    const { nameProblem, nameDoubt, valueProblem } = this;
+    const saidOfName = nameProblem || nameDoubt;
+    setText(this.error, saidOfName);
+    this.error.hidden = !saidOfName;
+    this.error.className = nameDoubt ? "odd-mark" : "field-error";
     markWrong(this.name, this.error, Boolean(nameProblem));
-    const now = nameProblem ? "" : this.nowText();
+    const now = saidOfName ? "" : this.nowText();
     setText(this.hint, valueProblem || now || form);
     this.hint.className = valueProblem ? "field-error" : "muted";
     for (const box of [this.text, this.choice])
@@ -165,8 +171,18 @@ export class SettingFields {
 
   /** What is wrong with the setting that was entered; "" when nothing is. */
   get nameProblem() {
-    const isNowhere = this.nodes.length > 0 && this.nodes.every((node) => this.#lacks(node));
+    const isNowhere = this.nodes.length > 0 && this.#lacking === this.nodes.length;
     return this.setting && isNowhere ? "No selected node has this setting." : "";
+  }
+
+  /** What is said of a setting that no node has that was asked, where others were not. */
+  get nameDoubt() {
+    const checked = this.#lacking;
+    const rest = this.nodes.length - checked;
+    if (!this.isTold || !checked || !rest || this.#counts().length > 1) return "";
+    const were = rest === 1 ? "was" : "were";
+    const others = `${plural(rest, "selected node")} ${were} not checked`;
+    return `◆ No such setting on the ${plural(checked, "node")} checked; ${others}.`;
   }
 
   /** What is wrong with the value that was entered; "" when nothing is, or without a setting. */
@@ -180,9 +196,10 @@ export class SettingFields {
     }
   }
 
-  #lacks({ key }) {
-    const told = this.values.get(key);
-    return Boolean(told) && told.value === ABSENT;
+  /** How many of the nodes have no such setting, as far as they were asked. */
+  get #lacking() {
+    const [, count] = this.#counts().find(([value]) => value === ABSENT) || [ABSENT, 0];
+    return count;
   }
 
   /** What is still to be entered or corrected; "" when the change can be sent. */
@@ -198,7 +215,7 @@ export class SettingFields {
   nowText() {
     const counts = this.#counts();
     const having = counts.filter(([value]) => value !== ABSENT);
-    const [, lacking] = counts.find(([value]) => value === ABSENT) || [ABSENT, 0];
+    const lacking = this.#lacking;
     const shown = having
       .slice(0, MOST_VALUES)
       .map(([value, count]) => `${show(value)} on ${plural(count, "node")}`);
