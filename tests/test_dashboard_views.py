@@ -686,6 +686,33 @@ def test_a_node_on_a_port_needs_a_host_and_one_on_a_socket_none(page, start, uds
     browser.wait_for(lambda: not browser.has(error) or browser.text(error) == "")
 
 
+@pytest.mark.parametrize("label", ["Add", "Test connection"])
+def test_a_socket_that_needs_the_token_offers_to_enter_it_and_goes_on(page, start, uds_node, label):
+    browser = page(start(), "#/nodes")
+    browser.wait_for(lambda: browser.text("header .lock") == "Editing enabled")
+    button(browser, "Add a node")
+    fill(browser, name="w0", port=uds_node.address)
+    button(browser, label, "dialog")
+    error = "dialog label:has(input[name=port]) .field-error"
+    browser.wait_for(lambda: "use the access token or --allow-target." in browser.text(error))
+    button(browser, "Enter access token", "dialog")
+    token = "dialog:last-of-type [name=token]"
+    browser.wait_for(lambda: browser.has(token + ":focus"))
+    assert browser.label("dialog:last-of-type") == "Use the access token"
+    browser.press(*"wrong", "Enter")
+    refused = "dialog .field:has([name=token][aria-invalid=true]) .field-error"
+    browser.wait_for(lambda: browser.text(refused) == "This token was not accepted.")
+    assert browser.text("header .lock") == "Editing enabled"
+    browser.type(token, TOKEN)
+    browser.press("Enter")
+    if label == "Add":
+        browser.wait_for(lambda: names(browser) == ["w0"])
+    else:
+        browser.wait_for(lambda: "Responds in" in browser.text("dialog"))
+        assert not browser.has("dialog .field-error[data-field]")
+    browser.script("sessionStorage.clear()")
+
+
 def test_all_that_is_missing_for_a_new_node_is_told_at_once_each_at_its_field(page, start):
     browser = page(start(), "#/nodes")
     host = "Enter a host. A node on the frontend’s own host is at 127.0.0.1."

@@ -47,12 +47,17 @@ function closeDialogs() {
 }
 addEventListener("hashchange", closeDialogs);
 
+let opened = 0; // how many dialogs there were
+
 /**
- * A form in a dialog. `build(body, form)` fills it; `submit(form)` may throw {message, field},
+ * A form in a dialog; one that is `isOver` leaves open what is below it. `build(body, form)` fills it; `submit(form)` may throw {message, field},
  * or several as {problems}: each message is shown beside its field and the dialog stays. Resolves
  * with what submit returned, or null when cancelled.
  */
-export function formDialog({ title, build, submit, action = "Save", danger = false, extra = [] }) {
+export function formDialog({ title, build, submit, isOver = false, ...look }) {
+  const { action = "Save", danger = false, extra = [] } = look;
+  opened += 1;
+  const id = `dialog-title-${opened}`;
   return new Promise((resolve) => {
     const body = h("div", { class: "dialog-body" });
     const error = h("p", { class: "field-error", role: "alert", hidden: true });
@@ -61,12 +66,12 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
     const form = h(
       "form",
       { method: "dialog", novalidate: true },
-      h("h2", { id: "dialog-title" }, whole(title)),
+      h("h2", { id }, whole(title)),
       body,
       error,
       h("div", { class: "dialog-actions" }, extra, h("span", { class: "spring" }), cancel, go),
     );
-    const dialog = h("dialog", { "aria-labelledby": "dialog-title" }, form);
+    const dialog = h("dialog", { "aria-labelledby": id }, form);
     let result = null;
     const showError = (problem) => showProblem(form, error, problem);
     build(body, { form, go, showError });
@@ -90,7 +95,7 @@ export function formDialog({ title, build, submit, action = "Save", danger = fal
       dialog.remove();
       resolve(result);
     });
-    closeDialogs();
+    if (!isOver) closeDialogs();
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -498,6 +498,7 @@ let isTrying = false; // a token was entered: what the server says stands in the
 async function tryToken(form) {
   const token = form.elements.token.value.trim();
   if (!token) throw Object.assign(new Error("Enter the access token."), { field: "token" });
+  const before = trusted();
   isTrying = true;
   setToken(token);
   await loadSession();
@@ -505,12 +506,32 @@ async function tryToken(form) {
   if (!trusted()) {
     setToken("");
     await loadSession();
-    if (!trusted())
+    if (before || !trusted())
       throw Object.assign(new Error(store.error ? noConnection() : REFUSED), { field: "token" });
     toast(withoutToken(), "bad");
-    return;
+    return false;
   }
-  toast("Editing enabled for this tab", "good");
+  toast(before ? "Access token accepted for this tab" : "Editing enabled for this tab", "good");
+  return true;
+}
+
+const EXPLAINED =
+  "You can view the cluster without a token. To make changes, run operations or see " +
+  "environment variables, enter the access token.";
+
+/** Ask for the access token over what is open; resolves with whether it was accepted. */
+export async function askToken(title = "Enable editing", text = EXPLAINED) {
+  const dialog = await opened(() => import("./dialog.js"));
+  return (
+    dialog &&
+    dialog.formDialog({
+      title,
+      action: title,
+      isOver: true,
+      build: (body) => body.append(h("p", { class: "muted" }, text), tokenField()),
+      submit: tryToken,
+    })
+  );
 }
 
 export async function unlock() {
@@ -522,17 +543,7 @@ export async function unlock() {
     await forgetToken();
     return;
   }
-  const dialog = await opened(() => import("./dialog.js"));
-  if (!dialog) return;
-  const explained =
-    "You can view the cluster without a token. To make changes, run operations or see " +
-    "environment variables, enter the access token.";
-  await dialog.formDialog({
-    title: "Enable editing",
-    action: "Enable editing",
-    build: (body) => body.append(h("p", { class: "muted" }, explained), tokenField()),
-    submit: tryToken,
-  });
+  await askToken();
   // The note that led here is no more.
   if (document.activeElement === document.body) lockButton.focus();
 }

@@ -17,6 +17,7 @@ import { breakable, h, replace, setText } from "../dom.js";
 import { addressText, csvText, format, plural } from "../format.js";
 import {
   getJson,
+  getToken,
   instanceName,
   poll,
   refreshNow,
@@ -25,6 +26,7 @@ import {
   store,
   subscribe,
 } from "../server.js";
+import { askToken } from "../shell.js";
 import { DataTable } from "../table.js";
 import { KINDS, sourceText, STATE_ORDER } from "../words.js";
 import { NodeFilters } from "./nodefilters.js";
@@ -83,6 +85,10 @@ async function addFrontend(entry) {
 
 // As LMCache names it with the prefix that the manual shows.
 const EXAMPLE_SOCKET = "/tmp/lmcache_internal_api_server/socket_7000";
+
+const NEEDS_TOKEN =
+  "On the frontend’s own host you can make changes without the token. Only link-local addresses " +
+  "and sockets away from the listed ones need it.";
 
 const DIRECT = "this frontend"; // through which a node is reached that no other one lists
 
@@ -208,6 +214,7 @@ class NodeForm {
     } catch (error) {
       setText(this.result, "");
       showError(error);
+      this.#offerToken(error, () => control.click());
     } finally {
       control.disabled = false;
       if (document.activeElement === document.body) control.focus();
@@ -224,6 +231,17 @@ class NodeForm {
     };
     replace(this.choice, button("Add as a plain node", plain, { kind: "small" }));
     return true;
+  }
+
+  /** What is refused without the token goes on `again()` once that was entered. */
+  #offerToken(error, again) {
+    if (error.status !== 403 || getToken()) return;
+    const enter = async () => {
+      if (!(await askToken("Use the access token", NEEDS_TOKEN))) return;
+      replace(this.choice);
+      again();
+    };
+    replace(this.choice, button("Enter access token", enter, { kind: "small" }));
   }
 
   /** The name of what is listed with this address already; "" when there is nothing. */
@@ -253,6 +271,15 @@ class NodeForm {
   }
 
   async #submit(form) {
+    try {
+      return await this.#save(form);
+    } catch (error) {
+      this.#offerToken(error, () => form.requestSubmit());
+      throw error;
+    }
+  }
+
+  async #save(form) {
     this.#need(form, true);
     this.#refuseTwin(form);
     const entry = { name: form.elements.name.value.trim(), ...targetOf(form) };
