@@ -1252,6 +1252,7 @@ def test_the_past_has_response_times_that_differ_as_those_of_the_present_do(repl
     assert len(set(past)) > 20 and all(0.003 <= value <= 0.013 for value in past)
 
 
+@pytest.mark.slow
 def test_the_present_is_silent_about_the_past_in_the_log(start):
     front = start("--demo")
     wait_for(lambda: front.ask("/api/status").json()["counts"]["unknown"] == 0, 90)

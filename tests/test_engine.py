@@ -392,6 +392,7 @@ def test_the_end_does_not_wait_for_nodes_that_hang(front, node, send):
 # -- what a node says to the client's browser
 
 
+@pytest.mark.slow
 def test_a_node_that_reads_nothing_of_its_requests_holds_up_nobody(start, uds_node, send):
     front = start("--node", "w0=%s" % uds_node.address)
     fields = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 6000) for number in range(10))

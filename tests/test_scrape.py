@@ -395,6 +395,7 @@ def test_nodes_that_did_not_answer_are_asked_last():
         assert values_of(text, "node_up") == {"a": 0, "b": 0, "c": 1}
 
 
+@pytest.mark.slow
 def test_removed_nodes_are_not_remembered_without_end():
     asked = Asked()
     scraper = frontend.Scraper(asked)
