@@ -13779,7 +13779,7 @@ class DemoNode:
         about = {"workers": 1, "model": "", **instance, **cluster.data["roles"][role]}
         own = {"instance": instance["name"], "name": name, "role": role, "worker": rank}
         self.facts = {"served": about["model"], **about, **own}
-        self.tables = fill_demo(cluster.settings["tables"], self.facts)
+        self.tables = self._first_tables()
         # Guards the tables, and the switches and marks of the process.
         self.lock = threading.Lock()
         self.address: str | int = 0  # the path of a socket, or a port
@@ -13787,6 +13787,16 @@ class DemoNode:
         self.coordinator: DemoNode | None = None  # of an MP server
         self.listener: socket.socket | None = None
         self.clients: set[socket.socket] = set()
+
+    def _first_tables(self) -> dict:
+        return fill_demo(self.cluster.settings["tables"], self.facts)  # type: ignore[return-value]
+
+    def restart(self, at: float) -> None:
+        """Forget what was changed through the API, which lasts until a process ends."""
+        with self.lock:
+            self.tables = self._first_tables()
+            self.process.turn(self.parts(), at)
+        self.cluster.turn(self.facts["instance"], at)
 
     def respond(self, method: str, target: str, body: bytes, at: float) -> DemoResponse:
         """Serve one request as FastAPI's router and LMCache's handlers do."""
@@ -14130,6 +14140,7 @@ class DemoCluster:
                 # A port that is in use is tried again at the next check.
                 with contextlib.suppress(OSError):
                     self._listen(node)
+                    node.restart(self.clock())
 
     def _listen(self, node: DemoNode) -> None:
         if isinstance(node.address, str):

@@ -925,12 +925,15 @@ def test_figures_are_the_same_for_the_same_time(time_):
     assert first == pages() and len(set(first)) == len(first)
 
 
-def test_a_rank_is_away_now_and_then_and_comes_back_unhealthy_first(time_):
+def test_a_rank_is_away_now_and_then_and_comes_back_as_it_began_and_unhealthy_first(time_):
     cluster = lf.DemoCluster(clock=time_)
     time_.now -= 340  # Just before the second outage of this story.
     ports = {entry["name"]: entry["port"] for entry in cluster.start()}
     port, worker = ports["llama70b-a_worker2"], node_of(cluster, "llama70b-a_worker2")
     try:
+        before = get(worker, "/conf").body["min_retrieve_tokens"]
+        ask(port, "POST", "/conf", json.dumps({"min_retrieve_tokens": before + 64}))
+        assert get(worker, "/conf").body["min_retrieve_tokens"] == before + 64
         client = Client(port)
         client.request("GET", "/version")
         assert client.getresponse().read()
@@ -949,6 +952,7 @@ def test_a_rank_is_away_now_and_then_and_comes_back_unhealthy_first(time_):
         assert ask(ports["llama70b-a_worker1"], "GET", "/version")[0] == 200
         time_.now += 35
         wait_for(lambda: not refuses())
+        assert get(worker, "/conf").body["min_retrieve_tokens"] == before, "it is a new process"
         assert total(samples(worker), "lmcache:lmcache_is_healthy") == 0
         threads = get(worker, "/periodic-threads").body["threads"]
         monitor = next(one for one in threads if one["name"] == "health-monitor-thread")
