@@ -3730,6 +3730,10 @@ def test_heads_of_cards_take_one_line_on_a_telephone(show, server, story):
     show(server, "/#/node/llama70b-a_scheduler", card + "tbody th")
     title, menu = (browser.script(box, card + one) for one in ("h2", ".panel-menu"))
     assert menu["top"] < title["bottom"] and menu["right"] > 300
+    browser.press("l")  # a fixed range: what is of the present is said below the title
+    browser.wait_for(lambda: browser.has(card + ".is-now:not([hidden])"))
+    title, menu = (browser.script(box, card + one) for one in ("h2", ".panel-menu"))
+    assert menu["top"] < title["bottom"] and menu["right"] > 300
 
 
 @pytest.mark.parametrize(

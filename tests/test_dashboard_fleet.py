@@ -512,6 +512,18 @@ def test_a_panel_has_one_menu_that_the_keyboard_opens(page, demo):
     browser.press("Enter", "Escape")
     browser.wait_for(lambda: not browser.has("[aria-label='Meta'] .menu"))
     assert browser.script("return document.activeElement.ariaLabel") == "Actions for Meta"
+    # A subtitle stands beside its title where there is room.
+    page(demo, "#/node/%s/cache" % WORKER)
+    browser.resize(768, 900)
+    try:
+        card = "[aria-label='Lookup'] .panel-head "
+        browser.wait_for(lambda: browser.has(card + "p"))
+        box = "return document.querySelector(arguments[0]).getBoundingClientRect()"
+        title, said, menu = (browser.script(box, card + one) for one in ("h2", "p", ".panel-menu"))
+        assert title["top"] < said["top"] < said["bottom"] < title["bottom"]
+        assert title["right"] < said["left"] < said["right"] < menu["left"]
+    finally:
+        browser.resize(1280, 800)
 
 
 def test_settings_stand_by_topic_with_what_is_not_the_default_first(page, demo):
