@@ -1203,6 +1203,8 @@ def test_without_the_token_fleet_operations_are_disabled_with_the_reason(page, l
     browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
     assert browser.property(last, "disabled")
     browser.wait_for(lambda: browser.text("main .lock-note").startswith("Read-only"))
+    assert not browser.count("main .row-fields :is(input, select, textarea):enabled")
+    assert browser.count("main .row-fields fieldset[aria-describedby=lock-note]")
 
 
 def test_a_wrong_token_is_told_in_the_dialog_and_that_of_a_link_in_a_note(page, locked_demo):

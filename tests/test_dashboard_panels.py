@@ -12,7 +12,7 @@ import time
 
 import pytest
 from conftest import short_socket_path
-from support.frontend import Frontend, wait_for
+from support.frontend import TOKEN, Frontend, wait_for
 from support.nodes import NodeServer
 
 pytestmark = pytest.mark.browser
@@ -1332,6 +1332,35 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
         )
         wait_text(browser, "Only GET and HEAD. To send others, enter the access token.")
         assert browser.property("form.request button[type=submit]", "disabled")
+
+
+@pytest.mark.parametrize(
+    "place,fields",
+    [
+        ("node/w0/loglevels", ["[name=prefix]", "[aria-label='Level to set']"]),
+        ("node/w0/script", ["[name=script]", "[type=file]"]),
+        ("many", [".row-fields select", "[name=logger]", "[name=level]"]),
+    ],
+)
+def test_in_a_read_only_page_the_fields_of_a_change_are_disabled_until_the_token_is_entered(
+    browser, worker, show, place, fields
+):
+    worker.pages["/conf"] = {"run_script_api_enabled": True}
+    front = show(worker, "overview", "w0", "--trust", "token")
+    browser.goto("%s/#/%s" % (front.url, place))
+    for field in fields:
+        browser.wait_for(lambda field=field: browser.has("main %s:disabled" % field))
+    box = "document.querySelector('main %s').closest('fieldset')" % fields[0].replace("'", '"')
+    note = browser.script("return %s.getAttribute('aria-describedby')" % box)
+    assert browser.text("#" + note) == "Read-only. To make changes, enter the access token."
+    assert browser.has("main [type=search]:enabled") or place.endswith("script"), "it only reads"
+    browser.click("main .lock-note button")
+    browser.type("dialog [name=token]", TOKEN)
+    browser.press("Enter")
+    for field in fields:
+        browser.wait_for(lambda field=field: browser.has("main %s:enabled" % field))
+    assert not browser.count("main fieldset[aria-describedby]")
+    browser.script("sessionStorage.clear()")
 
 
 def test_the_console_sends_and_shows_status_time_and_size(browser, worker, show):

@@ -245,7 +245,7 @@ export function lockNote(signal) {
     "p",
     { class: "note lock-note" },
     icon("lock"),
-    h("span", {}, LOCKED),
+    h("span", { id: "lock-note" }, LOCKED),
     h("button", { type: "button", class: "small", onclick: unlock }, "Enable editing"),
   );
   const apply = () => {

@@ -15,7 +15,7 @@ import {
 import { confirmDialog } from "../dialog.js";
 import { append, breakable, breakableCall, h, replace, setText } from "../dom.js";
 import { format, middle, plain, plural } from "../format.js";
-import { markWrong } from "../forms.js";
+import { changeFields, markWrong } from "../forms.js";
 import { explain, panelFrame } from "../panel.js";
 import { store } from "../server.js";
 import { DataTable } from "../table.js";
@@ -638,8 +638,7 @@ function quotaForm(ctx, changed) {
   const form = h(
     "form",
     { class: "slot-form", novalidate: true },
-    field("Cache salt", salt),
-    field("Limit, GiB", limit),
+    changeFields(ctx.signal, field("Cache salt", salt), field("Limit, GiB", limit)),
     guarded(set, ctx.signal, ctx.node),
     error,
   );
@@ -816,7 +815,7 @@ function defaultQuotaForm(ctx, data, changed) {
   const form = h(
     "form",
     { class: "slot-form", novalidate: true },
-    field("New limit, GiB", limit),
+    changeFields(ctx.signal, field("New limit, GiB", limit)),
     guarded(set, ctx.signal, ctx.node),
     error,
   );

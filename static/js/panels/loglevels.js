@@ -3,7 +3,7 @@
 import { button, guarded, sayMatches, searchBox, setOff, toast, working } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
 import { plain, plural } from "../format.js";
-import { markWrong } from "../forms.js";
+import { changeFields, markWrong } from "../forms.js";
 import { panelFrame } from "../panel.js";
 import { each } from "../server.js";
 import { DataTable } from "../table.js";
@@ -149,7 +149,8 @@ class PrefixForm {
     guarded(this.go, ctx.signal, ctx.node);
     this.prefix.addEventListener("input", () => this.#say());
     const label = h("label", { class: "prefix" }, "Loggers that begin with", this.prefix);
-    this.parts = [label, this.names, this.level, this.go, this.note];
+    const fields = changeFields(ctx.signal, label, this.names, this.level);
+    this.parts = [fields, this.go, this.note];
   }
 
   offer(rows) {

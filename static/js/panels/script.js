@@ -4,6 +4,7 @@ import { button, field, guarded, nodeLink, setOff, working } from "../controls.j
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
 import { format } from "../format.js";
+import { changeFields } from "../forms.js";
 import { explain, panelFrame } from "../panel.js";
 import { subscribe } from "../server.js";
 
@@ -90,8 +91,7 @@ export function mount(root, ctx) {
     render: (_, body) =>
       body.append(
         allowed,
-        field("From a file", form.file),
-        field("Script", form.editor),
+        changeFields(ctx.signal, field("From a file", form.file), field("Script", form.editor)),
         h("div", { class: "actions" }, form.run),
         form.why,
         form.status,

@@ -18,6 +18,7 @@ import {
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText, whole } from "../dom.js";
 import { byName, plain, plural } from "../format.js";
+import { changeFields } from "../forms.js";
 import { explain } from "../panel.js";
 import { each, getText, instanceName, nodePath, sendJson, store, trusted } from "../server.js";
 import { DataTable } from "../table.js";
@@ -330,7 +331,8 @@ class BulkActions {
     );
     this.table = nodeTable(this);
     this.search = searchBox("Search nodes", (text) => this.table.search(text));
-    const what = h("div", { class: "row-fields" }, field("Action", this.actionBox), this.fields);
+    const fields = changeFields(this.signal, field("Action", this.actionBox), this.fields);
+    const what = h("div", { class: "row-fields" }, fields);
     const tableBox = h("div", { class: "panel-body" }, this.table.element);
     const nodes = step("Nodes", "2 · Nodes", tableBox);
     this.count = h("span", { class: "hint", "aria-live": "polite" });

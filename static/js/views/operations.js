@@ -15,7 +15,7 @@ import {
 } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
-import { markWrong } from "../forms.js";
+import { changeFields, markWrong } from "../forms.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
 import { each, getJson, nodePath, sendJson, store } from "../server.js";
 import { KINDS } from "../words.js";
@@ -415,6 +415,7 @@ export class CacheOperations {
       this.results = [];
       again();
     });
+    const fields = (...parts) => changeFields(this.signal, ...parts);
     const { help, dry, reads, danger } = this.operation;
     const look = { class: "field-error", id: "operation-problem", role: "alert", hidden: true };
     this.problem = h("p", look);
@@ -436,9 +437,9 @@ export class CacheOperations {
         "section",
         { class: "panel", "aria-label": "Cache operation" },
         h("header", { class: "panel-head" }, h("h2", {}, "Cache operation")),
-        h("div", { class: "row-fields" }, kindBox, operationBox, this.#serverBoxes()),
+        h("div", { class: "row-fields" }, fields(kindBox, operationBox, this.#serverBoxes())),
         h("p", { class: "quiet-line" }, help),
-        h("div", { class: "row-fields op-fields" }, this.#fields()),
+        h("div", { class: "row-fields op-fields" }, fields(this.#fields())),
         this.problem,
         this.requests,
         h("div", { class: "actions" }, test, run, this.missing),

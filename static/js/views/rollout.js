@@ -6,7 +6,7 @@ import { isNumber } from "../chartmath.js";
 import { button, empty, field, guarded, nodeLink, setOff, whyNone, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
-import { markWrong } from "../forms.js";
+import { changeFields, markWrong } from "../forms.js";
 import { byName, clock, duration, format, NONE, plain, plural } from "../format.js";
 import {
   ApiError,
@@ -335,9 +335,12 @@ export class RolloutView {
       h(
         "div",
         { class: "row-fields" },
-        this.change.fields,
-        h("div", { class: "contents wider" }, nodes),
-        field("First node", this.first),
+        changeFields(
+          this.signal,
+          this.change.fields,
+          h("div", { class: "contents wider" }, nodes),
+          field("First node", this.first),
+        ),
       ),
       this.problem,
       h("div", { class: "actions" }, this.go, this.missing),
