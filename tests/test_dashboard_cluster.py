@@ -2637,7 +2637,7 @@ def test_what_is_typed_is_read_beside_the_count(show, server, fleet, size):
         "brush.font = style.font;"
         "const cross = 14;"  # the button that empties the field
         "const paddings = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);"
-        "return field.clientWidth - paddings - cross - brush.measureText('llama70b-a_wor').width"
+        "return field.clientWidth - paddings - cross - brush.measureText('llama70b-a_w').width"
     )
     height = "return document.querySelector('.instance-tools').offsetHeight"
     for width in (360, 768, 1024, 1280, 1440, 1920):
@@ -2649,6 +2649,8 @@ def test_what_is_typed_is_read_beside_the_count(show, server, fleet, size):
         browser.wait_for(lambda: browser.text(".instance-tools .search-count").endswith(" nodes"))
         assert browser.script(room) >= 0, width
         assert browser.script(height) == before, width
+        if width >= 1280:
+            assert before < 40, "one line on a laptop"
 
 
 def test_the_filters_of_events_begin_beside_their_search(show, server):
