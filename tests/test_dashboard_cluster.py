@@ -2747,6 +2747,10 @@ def test_a_long_name_of_a_node_breaks_before_its_last_part_on_a_telephone(show, 
     )
     browser = show(server)
     browser.resize(360, 800)
+    # The arrow of its order stands beside "State" as beside any other head.
+    sort = "main .data.fixed thead [aria-sort] .sort"
+    browser.wait_for(lambda: browser.has(sort + " .sort-mark"))
+    assert browser.text(sort).startswith("State") and browser.style(sort, "column-gap") == "4px"
     name = "frankfurt-llama70b-a_scheduler"
     for address in ("/#/nodes", "/#/node/frankfurt-llama70b-a_api"):
         browser = show(server, address)
