@@ -1334,6 +1334,43 @@ def test_a_locked_page_disables_what_needs_trust_and_says_why(browser, worker, s
         assert browser.property("form.request button[type=submit]", "disabled")
 
 
+def reasons(browser):
+    """What is said of each button of the cache's panels by the element that describes it."""
+    return browser.script(
+        "const said = (one) => document.getElementById(one.getAttribute('aria-describedby'));"
+        "return [...document.querySelectorAll('main .op button')].map((one) => {"
+        " const why = said(one); const isNear = why && one.closest('.panel').contains(why);"
+        " return isNear ? why.innerText : 'none'; })"
+    )
+
+
+def test_each_panel_of_the_cache_says_why_its_buttons_are_disabled(browser, worker, show):
+    worker.pages.update(
+        {
+            "/backends": {"LocalCPUBackend": "LocalCPUBackend"},
+            "/bypass/list": {"bypassed_backends": []},
+            "/hot_cache/status": {"hot_cache": True},
+        }
+    )
+    front = show(worker, "cache", "w0", "--trust", "token")
+    browser.wait_for(lambda: browser.has("[aria-label='Hot cache'] .op button"))
+    browser.wait_for(lambda: set(reasons(browser)) == {"Read-only"})
+    titles = ("Backends", "Hot cache", "Clear", "Metrics")
+    heads = ["[aria-label='%s'] .panel-head h2 + .tag" % title for title in titles]
+    assert [browser.text(head) for head in heads] == ["Read-only"] * len(heads)
+    browser.wait_for(lambda: browser.has(".absent[aria-label=Freeze]"))
+    assert not browser.has("[aria-label=Freeze] .tag"), "it has no buttons"
+    browser.click("main .lock-note button")
+    browser.type("dialog [name=token]", TOKEN)
+    browser.press("Enter")
+    browser.wait_for(lambda: set(reasons(browser)) == {""})
+    assert not any(browser.has(head) for head in heads)
+    worker.close()
+    wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["state"] == "down")
+    browser.wait_for(lambda: set(reasons(browser)) == {"Node down"})
+    browser.script("sessionStorage.clear()")
+
+
 @pytest.mark.parametrize(
     "place,fields",
     [

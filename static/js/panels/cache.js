@@ -17,7 +17,7 @@ import { append, breakable, breakableCall, h, replace, setText } from "../dom.js
 import { format, middle, plain, plural } from "../format.js";
 import { changeFields, markWrong } from "../forms.js";
 import { explain, panelFrame } from "../panel.js";
-import { store } from "../server.js";
+import { store, subscribe, trusted } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
 import { fails, gigabytes, limitText, tierName } from "./kinds.js";
@@ -116,10 +116,43 @@ function operationsNote(what) {
   return h("p", { class: "note" }, `To ${what} a prompt’s KV, use `, more, ".");
 }
 
+let panels = 0; // how many have said why their buttons are disabled
+
+/** A panel whose buttons change the node: why they are disabled stands beside its title. */
+function changesFrame({ render, ...options }) {
+  const { signal, node } = options.ctx;
+  panels += 1;
+  const why = h("span", { class: "tag", id: `why-off-${panels}` });
+  let buttons = []; // none until the node has responded
+  const apply = () => {
+    const text = buttons.length ? whyOff(node()) : "";
+    why.hidden = !text;
+    setText(why, text);
+  };
+  const described = (data, body) => {
+    render(data, body);
+    buttons = body.querySelectorAll("button[data-refused]");
+    for (const one of buttons) one.setAttribute("aria-describedby", why.id);
+    apply();
+  };
+  const frame = panelFrame({ ...options, render: described });
+  frame.element.querySelector("h2").after(why);
+  apply();
+  subscribe(apply, signal);
+  return frame;
+}
+
+/** Why no change can be sent to a node, in two words; "" when it can be. */
+function whyOff(node) {
+  if (store.error) return "No connection";
+  if (store.session && !trusted()) return "Read-only";
+  return node && node.state === "down" ? "Node down" : "";
+}
+
 /** A panel of actions that shows nothing of the node itself. */
 function actions(ctx, title, path, method, ...operations) {
   const render = (data, body) => append(body, operations);
-  return panelFrame({ title, path, ctx, curlOptions: { method }, render }).element;
+  return changesFrame({ title, path, ctx, curlOptions: { method }, render }).element;
 }
 
 function resetMetrics(ctx) {
@@ -236,7 +269,7 @@ const BACKEND_HELP =
 
 /** The backends of a worker; `answered()` is called with the first response. */
 function backends(ctx, answered = null) {
-  const frame = panelFrame({
+  const frame = changesFrame({
     title: "Backends",
     path: "/backends",
     ctx,
@@ -305,7 +338,7 @@ function backendActions(ctx, frame, backend, type, off) {
 
 /** What is on or off: `on` and `off` are [state, what it means, the action that ends it]. */
 function toggle(ctx, title, path, key, on, off) {
-  const frame = panelFrame({
+  const frame = changesFrame({
     title,
     path: `${path}/status`,
     ctx,
@@ -340,7 +373,7 @@ function toggle(ctx, title, path, key, on, off) {
 
 function chunkStatistics(ctx) {
   const of = "chunk statistics";
-  const frame = panelFrame({
+  const frame = changesFrame({
     title: "Chunk statistics",
     note: "chunk reuse",
     path: "/chunk_statistics/status",
@@ -408,7 +441,7 @@ const SIDE_OF = { scheduler: "Client", worker: "Server" };
 
 function lookup(ctx) {
   const name = ctx.node().key;
-  const frame = panelFrame({
+  const frame = changesFrame({
     title: "Lookup",
     note: "between scheduler and workers",
     path: "/lookup/info",
@@ -703,7 +736,7 @@ const quotaColumns = (ctx, after) => [
  */
 function quotas(ctx, shape, { note, none, defaults = null }) {
   const form = quotaForm(ctx, () => frame.run());
-  const frame = panelFrame({
+  const frame = changesFrame({
     title: "Quotas",
     note,
     path: "/quota",
@@ -788,7 +821,7 @@ function mountMp(root, ctx) {
 
 /** The limit of cache salts without a quota of their own, with a form that sets it. */
 function defaultQuota(ctx) {
-  const standard = panelFrame({
+  const standard = changesFrame({
     title: "Default quota",
     note: "applies to cache salts without a quota",
     path: "/quota/config",
@@ -974,7 +1007,7 @@ const directory = (ctx) =>
   );
 
 function mountController(root, ctx) {
-  const frame = panelFrame({
+  const frame = changesFrame({
     title: "Instances",
     path: "/controller/key-stats",
     ctx,
