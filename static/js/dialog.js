@@ -52,7 +52,8 @@ let opened = 0; // how many dialogs there were
 /**
  * A form in a dialog; one that is `isOver` leaves open what is below it. `build(body, form)` fills
  * it; `submit(form)` may throw {message, field}, or several as {problems}: each message is shown
- * beside its field and the dialog stays. Resolves with what submit returned, or null when cancelled.
+ * beside its field and the dialog stays. Resolves with what submit returned, or null when
+ * cancelled.
  */
 export function formDialog({ title, build, submit, isOver = false, ...look }) {
   const { action = "Save", danger = false, extra = [] } = look;
