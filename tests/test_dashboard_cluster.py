@@ -2547,7 +2547,13 @@ def test_captions_of_tiles_are_whole_and_clear_of_the_graphs(show, server, width
     assert browser.script(hint) == [False, 40]
 
 
-def test_the_head_of_recent_events_stays_in_its_card_on_the_smallest_screen(show, server):
+def test_recent_events_stay_in_their_card_on_the_smallest_screen(show, server, story):
+    # Many went down at once; each was away for a time of its own.
+    for rank in range(6):
+        node = "%s_worker%d" % (("qwen32b-007", "llama70b-041")[rank % 2], rank)
+        lasted = 1150 - 2 * rank
+        story.event(1300, "node_down", node + " is down: timed out", lasted, "critical", node)
+        story.event(1300 - lasted, "restart", node + " restarted", node=node)
     browser = show(server)
     browser.resize(320, 800)
     browser.wait_for(lambda: browser.has(".event-card .event-text"))
@@ -2556,6 +2562,16 @@ def test_the_head_of_recent_events_stays_in_its_card_on_the_smallest_screen(show
         "return end('.event-card') - end('.event-card .card-head a')"
     )
     assert browser.script(room) >= 12
+    # How long it lasted has a line of its own, after the comma.
+    parts = (
+        "return [...document.querySelectorAll('.events > li:has(button) .for > *')]"
+        ".map((one) => [one.textContent.replace(/\\d\\d/g, '00'), one.offsetHeight])"
+    )
+    lines = [["from 00:00:00,", 18], ["lasted up to 00\xa0min\xa000\xa0s", 18]]
+    for address in ("/#/", "/#/events"):
+        show(server, address, ".events .for")
+        browser.wait_for(lambda: lines == browser.script(parts), 5)
+        assert browser.script("return document.documentElement.scrollWidth") == 320, address
 
 
 def test_the_title_of_a_chart_begins_at_its_left(show, server):

@@ -729,23 +729,28 @@ function timesText(event) {
   return rowTime(event) === event.time ? time : `${end} ${time}, began ${fullTime(event.time)}`;
 }
 
+/** A note as parts of which each has a line where they do not fit one: "from 05:22:49,". */
+function noteParts(muted, length) {
+  const parts = muted.split(", ");
+  const last = parts.pop();
+  return [
+    parts.map((part) => [h("span", {}, `${part},`), " "]),
+    h("span", {}, last, last && length ? " " : "", length),
+  ];
+}
+
 /** One row of a list of events; its day is told when it is not that of `today`. */
 export function eventItem(event, now, { brief = false, today = now } = {}) {
   const [muted, bold] = eventNote(event, now);
   const [said, nodes] = rowText(event, brief);
+  const length = bold && h("b", {}, lasts(event) ? ageOf(event.time, now) : bold);
   return h(
     "li",
     { dataset: { kind: event.kind } },
     h("time", { title: timesText(event) }, when(rowTime(event), today)),
     glyph(event),
     h("span", { class: "event-text" }, said),
-    h(
-      "span",
-      { class: "for" },
-      muted,
-      muted && bold ? " " : "",
-      bold ? h("b", {}, lasts(event) ? ageOf(event.time, now) : bold) : null,
-    ),
+    h("span", { class: "for" }, noteParts(muted, length)),
     nodes,
   );
 }
