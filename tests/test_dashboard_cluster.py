@@ -2539,6 +2539,15 @@ def test_captions_of_tiles_are_whole_and_clear_of_the_graphs(show, server, width
         " .concat(box(part(tile, '.more')).height > 16 ? 'height' : []))"
     )
     assert browser.script(faults) == []
+    # Where a name needs two lines, the figures and graphs of its row are as low as its own.
+    level = (
+        "const tiles = [...document.querySelectorAll('.tiles .tile')].slice(0, 4);"
+        "tiles[1].querySelector('.name').textContent = 'Tokens that were served from some cache';"
+        "const tops = (part) => new Set(tiles.map((tile) =>"
+        " Math.round(tile.querySelector(part).getBoundingClientRect().top))).size;"
+        "return [tops('.number'), tops('.spark'), tops('.more')]"
+    )
+    assert browser.script(level) == [1, 1, 1]
     hint = (
         "const hint = document.querySelector('.event-card .hint');"
         "hint.textContent = 'last 1 h, 8 of 11';"
