@@ -13886,7 +13886,9 @@ class DemoNode:
             before = 0 if self.facts["role"] == "scheduler" else 1 + self.facts["worker"]
             conf["internal_api_server_socket_path_prefix"] = prefix
             conf["internal_api_server_port_start"] = int(port) - before
-        return {**conf, **self.tables["changed"]}
+        # What is changed now is not seen in the hours before, which are replayed meanwhile.
+        changed = self.tables["changed"].items()
+        return {**conf, **{name: value for name, (since, value) in changed if since <= at}}
 
     @staticmethod
     def _applies(case: dict, facts: dict) -> bool:
@@ -13945,7 +13947,7 @@ class DemoNode:
                 errors[name] = "Unknown config"
             except (TypeError, ValueError):
                 errors[name] = "Failed to set config value"
-        self.tables["changed"].update(updated)
+        self.tables["changed"].update((name, (at, value)) for name, value in updated.items())
         if any(name in entry["conf"] for entry in self.process.settings for name in updated):
             self.cluster.follow(self.facts["instance"], at)
         result = {"updated": updated, "errors": errors} if errors else {"updated": updated}

@@ -352,6 +352,15 @@ def test_one_connection_answers_many_requests(served):
     client.close()
 
 
+def test_a_setting_that_is_changed_now_was_not_so_in_the_hours_before(cluster, time_):
+    worker = node_of(cluster, "llama70b-b_worker0")
+    old = get(worker, "/conf").body
+    get(worker, "/conf", "POST", b'{"min_retrieve_tokens": 512}')
+    assert get(worker, "/conf").body == {**old, "min_retrieve_tokens": 512}
+    before = worker.respond("GET", "/conf", b"", time_.now - 300)
+    assert before.body["min_retrieve_tokens"] == old["min_retrieve_tokens"]
+
+
 def test_settings_that_are_changed_stay_changed_in_their_type(cluster):
     worker = node_of(cluster, "llama70b-b_worker0")
     changes = {"min_retrieve_tokens": "512", "save_decode_cache": True}
