@@ -3356,13 +3356,17 @@ class EventLog:
         node: str | None = None,
         instance: str | None = None,
         key: str = "",
+        since: float | None = None,
         **more: object,
     ) -> Event:
-        """Add an event, or count it in the last one of its ``key`` (default: its text)."""
+        """Add an event, or count it in the last one of its ``key`` (default: its text).
+
+        It happened now, or at ``since`` (Unix seconds) if that is earlier.
+        """
         key = key or f"{kind}:{node or ''}:{text}"
         about = (kind, severity, node, instance, one_line(text))
         with self._lock:
-            event = self._begin(key, about, more, lasts=False)
+            event = self._begin(key, about, more, False, since)
         if event.count == 1:
             event.log()
         return event
@@ -3554,7 +3558,7 @@ class EventLog:
         self._interrupted.discard(event.id)
         count = event.count + (not continues)
         event = event._replace(severity=severity, text=text, count=count)
-        until = None if lasts else max(event.time, wall)
+        until = None if lasts else max(event.time, began)
         if not continues:
             event = event._replace(at=monotonic - (wall - began), uncounted=began)
         more = {**with_end_reason(event.more, ""), **more}
@@ -5673,6 +5677,14 @@ MAX_EVENT_NAMES = 200  # of added or removed nodes in one event
 NOTED_FACTS = ("version", "model", "role")  # what an event tells when it changed
 
 
+class Sender(NamedTuple):
+    """Who changed the configuration of a node through us the last time, and when."""
+
+    at: float  # monotonic seconds
+    time: float  # Unix seconds
+    about: Dict[str, object]  # as in the event of the request
+
+
 class NodeEvents:
     """Writes down what becomes of nodes from one round to the next."""
 
@@ -5696,9 +5708,9 @@ class NodeEvents:
                 self._add(state, "restart", "warning", f"{state.node.key} restarted")
         new = [state for state in states if state.read_at != state.facts_at and state.is_well]
         is_changed = any(state.conf != state.facts_conf for state in new)
-        origins = self._origins() if is_changed else {}
+        senders = self._senders() if is_changed else {}
         for state in new:
-            self._note_changes(state, origins)
+            self._note_changes(state, senders)
 
     def _note_state(self, state: NodeState, was: str, since: float, is_known: bool) -> None:
         """Note that a node came or went; it was in state ``was`` from ``since``, or before."""
@@ -5751,10 +5763,11 @@ class NodeEvents:
         key, instance = state.node.key, state.instance_id
         self._events.add(kind, severity, text, node=key, instance=instance, **more)
 
-    def _note_changes(
-        self, state: NodeState, origins: Mapping[str, Tuple[float, Dict[str, object]]]
-    ) -> None:
-        """Compare what a node reports with what it reported before; secrets are masked."""
+    def _note_changes(self, state: NodeState, senders: Mapping[str, Sender]) -> None:
+        """Compare what a node reports with what it reported before; secrets are masked.
+
+        What was changed through us happened when we were asked to, else when it was seen.
+        """
         facts = {"kind": state.kind, **{name: state.about[name] for name in NOTED_FACTS}}
         changes = {
             name: [state.facts[name], value]
@@ -5762,10 +5775,12 @@ class NodeEvents:
             if value and state.facts.get(name) not in (None, value)
         }
         origin: Dict[str, object] = {}
+        since = None
         if state.facts_conf and state.conf and state.facts_conf != state.conf:
-            at, by_whom = origins.get(state.node.key, (0.0, {}))
+            sender = senders.get(state.node.key)
             # It is the reason only after the last reading, and when the process is the same.
-            origin = by_whom if at >= state.facts_at and not changes else {}
+            if sender is not None and sender.at >= state.facts_at and not changes:
+                origin, since = sender.about, sender.time
             changes.update(changed_settings(state.facts_conf, state.conf))
         state.facts.update((name, value) for name, value in facts.items() if value)
         state.facts_conf = state.conf or state.facts_conf
@@ -5773,18 +5788,20 @@ class NodeEvents:
         if changes:
             shown = [f"{name} {old} → {new}" for name, (old, new) in changes.items()]
             text = f"{state.node.key} changed: {spoken_names(shown)}{spoken_origin(origin)}"
-            self._add(state, "changed", "info", text, changes=changes, **origin)
+            self._add(state, "changed", "info", text, since=since, changes=changes, **origin)
 
-    def _origins(self) -> Dict[str, Tuple[float, Dict[str, object]]]:
-        """By node: when its configuration was changed through us the last time, and by whom."""
-        senders: Dict[str, Tuple[float, Dict[str, object]]] = {}
+    def _senders(self) -> Dict[str, Sender]:
+        """By node: who changed its configuration through us the last time."""
+        senders: Dict[str, Sender] = {}
         now = self._events.clock.monotonic()
         for age, event in self._events.recent(math.inf):
             path, status = str(event.more.get("path")), number_or_none(event.more.get("status"))
             is_change = event.kind == "action" and path.partition("?")[0].endswith("/conf")
             if is_change and event.node and status is not None and status < 400:
-                by_whom = {name: event.more.get(name) for name in ("by", "from")}
-                senders.setdefault(event.node, (now - age, by_whom))
+                about = {name: event.more.get(name) for name in ("by", "from")}
+                # A repetition is counted in the first: its end is the last time.
+                sent = event.time if event.until is None else event.until
+                senders.setdefault(event.node, Sender(now - age, sent, about))
         return senders
 
 

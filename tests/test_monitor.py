@@ -428,6 +428,24 @@ def test_a_change_that_was_made_through_the_frontend_says_by_whom():
 
 
 @pytest.mark.parametrize(
+    "actions, age",
+    [
+        ([(40, "POST", CONF, 200, "w0")], 40),
+        ([(40, "POST", CONF, 200, "w0"), (15, "POST", CONF, 200, "w0")], 15),
+        ([(40, "POST", CONF, 400, "w0")], 0),
+        ([], 0),
+    ],
+)
+def test_a_change_is_dated_when_it_was_made_through_the_frontend_else_when_it_was_seen(
+    actions, age
+):
+    seen = 1_700_000_000 + 2 * 10 + 60 + 10  # the poll; the actions were made a round before it
+    event = changes_after(*actions)
+    assert seen - event["time"] == (age + 10 if age else 0)
+    assert event["until"] == event["time"]
+
+
+@pytest.mark.parametrize(
     "action",
     [
         (90, "POST", CONF, 200, "w0"),  # before its configuration was read the last time
