@@ -1003,6 +1003,13 @@ def test_the_search_finds_the_sections_of_the_manual_by_any_word_in_them(show, s
         "return [...document.querySelectorAll('.palette [role=option]')].map(one => one.innerText)"
     )
     browser.wait_for(lambda: any("service: Kubernetes" in text for text in browser.script(found)))
+    # What to do about an alert stands in the same group, first.
+    browser.type(".palette input", "evictions")
+    browser.wait_for(lambda: "Alerts: What to do about" in browser.script(found)[-1])
+    assert browser.texts(".palette-group").count("Manual") == 1
+    assert browser.script(found)[-4].startswith("What to do: evictions")
+    browser.type(".palette input", "kubernetes")
+    browser.wait_for(lambda: any("service: Kubernetes" in text for text in browser.script(found)))
     browser.script("window.open = (...args) => { window.opened = args; }")
     browser.press("Enter")
     opened = browser.wait_for(lambda: browser.script("return window.opened"))

@@ -327,11 +327,12 @@ function panelEntries(node) {
   });
 }
 
-/** The active alerts, the worst first, and what the manual says to do about them. */
+/** The lines of the active alerts, the worst first. */
+const activeLines = () =>
+  alertLines(((store.status && store.status.alerts) || []).filter((one) => !one.silence));
+
 function alertEntries() {
-  const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
-  const lines = alertLines(active);
-  const alerts = lines.map((line) => {
+  return activeLines().map((line) => {
     const {
       alerts: [alert],
       severity,
@@ -347,13 +348,6 @@ function alertEntries() {
     const also = nodes.join(" ");
     return { group: "Alerts", ...look, text: sentenceOf(line), also, href, act: go(href) };
   });
-  const remedies = [...new Set(lines.map(({ rule }) => rule))].map((rule) => {
-    const href = `${MANUAL}#do-${rule}`;
-    const act = () => open(href, "_blank", "noopener");
-    const text = `What to do: ${rule.replace(/_/g, " ")}`;
-    return { group: "Manual", image: "page", text, href, act, later: true };
-  });
-  return [...alerts, ...remedies];
 }
 
 let manual = null; // the sections of the manual: [{title, href, text}], once it is asked for
@@ -381,18 +375,29 @@ async function loadManual() {
   });
 }
 
+function manualEntry(text, href) {
+  const act = () => open(href, "_blank", "noopener");
+  return { group: "Manual", image: "page", text, note: "manual", href, act };
+}
+
+/** What the manual says to do about the active alerts. */
+function remedyEntries(words) {
+  const rules = [...new Set(activeLines().map(({ rule }) => rule))];
+  return rules
+    .map((rule) => manualEntry(`What to do: ${rule.replace(/_/g, " ")}`, `${MANUAL}#do-${rule}`))
+    .filter(({ text }) => words.length && matchRank(text, words) !== null)
+    .slice(0, MOST_MANUAL);
+}
+
 /** The sections of the manual in which all words stand; those first whose titles have them. */
-function manualEntries(words) {
+function sectionEntries(words) {
   if (words.join("").length < LEAST_LETTERS) return [];
   const has = (text) => words.every((word) => text.toLowerCase().includes(word));
   return (manual || [])
     .filter(({ text }) => has(text))
     .sort((a, b) => has(b.title) - has(a.title))
     .slice(0, MOST_MANUAL)
-    .map(({ title, href }) => {
-      const act = () => open(href, "_blank", "noopener");
-      return { group: "Manual", image: "page", text: title, note: "manual", href, act };
-    });
+    .map(({ title, href }) => manualEntry(title, href));
 }
 
 /** Figures lead to their chart, settings to the Config of a node. */
@@ -461,8 +466,7 @@ function silenceEntries(node) {
 
 /** Every line of alerts can be silenced. */
 function silenceLineEntries() {
-  const active = ((store.status && store.status.alerts) || []).filter((one) => !one.silence);
-  return alertLines(active).map((line) => {
+  return activeLines().map((line) => {
     const act = () => carefully(silence(line, HOUR));
     const text = `Silence for 1 h: ${sentenceOf(line)}`;
     return { text, note: inAnHour(), act, locked: true };
@@ -536,13 +540,12 @@ function entriesFor(text, changes) {
   const changed = changeEntries(words, changes);
   const route = parseRoute();
   const chosen = nodes[0] ? nodes[0].node : store.byKey.get(route.key);
-  const alerts = alertEntries();
-  if (!words.length) nodes.push(...withoutLate(alerts.filter((entry) => !entry.later)));
+  if (!words.length) nodes.push(...withoutLate(alertEntries()));
   const isNamed = words.length > 0 && named.length > 0;
   const panels = named.length > FEW_NODES ? MOST_PANELS : Infinity;
   if (isNamed && nodes[0] === named[0]) nodes.push(...panelEntries(chosen).slice(1, 1 + panels));
   const others = [
-    ...(words.length ? alerts : []),
+    ...(words.length ? alertEntries() : []),
     ...instanceEntries(),
     ...viewEntries(words.length ? [...VIEWS, ...BULK] : VIEWS),
     ...(isNamed ? [] : panelEntries(chosen)),
@@ -563,8 +566,9 @@ function entriesFor(text, changes) {
   const isBetter = (group) => bestRank(group, words) < bestRank(nodes, words);
   const better = shown.splice(0, groups.filter(isBetter).flat().length);
   const found = better.length ? [...changed, ...better, ...nodes] : [...nodes, ...changed];
+  const all = [...found, ...shown, ...remedyEntries(words), ...sectionEntries(words)];
   // Without the server nothing can be changed.
-  return [...found, ...shown, ...manualEntries(words)].filter((one) => !one.locked || !store.error);
+  return all.filter((one) => !one.locked || !store.error);
 }
 
 // ---- the dialog ----
