@@ -4886,6 +4886,8 @@ class NodeState:
         self.facts: Dict[str, str] = {}
         self.facts_conf = b""
         self.facts_at = self.read_at = 0.0  # when it was asked for them, and for the newest
+        self.sender: Sender | None = None  # who changed, through us, the newest settings
+        self.changed_here: Dict[str, float] = {}  # settings changed through us: when the last time
         # What the last event was about: its state, since when, whether that is known, and how often
         # it had restarted.
         self.noted_state = ("unknown", now, False)
@@ -5706,11 +5708,29 @@ class NodeEvents:
             if state.noted_restarts != state.restart_count:
                 state.noted_restarts = state.restart_count
                 self._add(state, "restart", "warning", f"{state.node.key} restarted")
-        new = [state for state in states if state.read_at != state.facts_at and state.is_well]
-        is_changed = any(state.conf != state.facts_conf for state in new)
-        senders = self._senders() if is_changed else {}
-        for state in new:
-            self._note_changes(state, senders)
+        for state in states:
+            if state.read_at != state.facts_at and state.is_well:
+                self._note_changes(state)
+
+    def note_senders(self, states: Sequence[NodeState]) -> None:
+        """Note who changed settings of nodes through us: before the rules look at the settings.
+
+        Called with the lock of Watched.
+        """
+        changed = [
+            state
+            for state in states
+            if state.is_well and state.conf and state.facts_conf not in (b"", state.conf)
+        ]
+        senders = self._senders() if changed else {}
+        for state in changed:
+            sender = senders.get(state.node.key)
+            # It is the reason only after the last reading, and when the process is the same.
+            is_reason = sender and sender.at >= state.facts_at and not self._changed_facts(state)
+            state.sender = sender if is_reason else None
+            if state.sender:
+                names = different_settings((state.facts_conf, state.conf))
+                state.changed_here.update(dict.fromkeys(names, state.sender.at))
 
     def _note_state(self, state: NodeState, was: str, since: float, is_known: bool) -> None:
         """Note that a node came or went; it was in state ``was`` from ``since``, or before."""
@@ -5763,28 +5783,28 @@ class NodeEvents:
         key, instance = state.node.key, state.instance_id
         self._events.add(kind, severity, text, node=key, instance=instance, **more)
 
-    def _note_changes(self, state: NodeState, senders: Mapping[str, Sender]) -> None:
+    @staticmethod
+    def _changed_facts(state: NodeState) -> Dict[str, List[str]]:
+        """What a node reports of itself otherwise than before: old and new value."""
+        return {
+            name: [state.facts[name], value]
+            for name, value in noted_facts(state).items()
+            if value and state.facts.get(name) not in (None, value)
+        }
+
+    def _note_changes(self, state: NodeState) -> None:
         """Compare what a node reports with what it reported before; secrets are masked.
 
         What was changed through us happened when we were asked to, else when it was seen.
         """
-        facts = {"kind": state.kind, **{name: state.about[name] for name in NOTED_FACTS}}
-        changes = {
-            name: [state.facts[name], value]
-            for name, value in facts.items()
-            if value and state.facts.get(name) not in (None, value)
-        }
-        origin: Dict[str, object] = {}
-        since = None
+        changes = self._changed_facts(state)
         if state.facts_conf and state.conf and state.facts_conf != state.conf:
-            sender = senders.get(state.node.key)
-            # It is the reason only after the last reading, and when the process is the same.
-            if sender is not None and sender.at >= state.facts_at and not changes:
-                origin, since = sender.about, sender.time
             changes.update(changed_settings(state.facts_conf, state.conf))
-        state.facts.update((name, value) for name, value in facts.items() if value)
+        state.facts.update((name, value) for name, value in noted_facts(state).items() if value)
         state.facts_conf = state.conf or state.facts_conf
         state.facts_at = state.read_at
+        sender, state.sender = state.sender, None
+        origin, since = (sender.about, sender.time) if sender else ({}, None)
         if changes:
             shown = [f"{name} {old} → {new}" for name, (old, new) in changes.items()]
             text = f"{state.node.key} changed: {spoken_names(shown)}{spoken_origin(origin)}"
@@ -5803,6 +5823,11 @@ class NodeEvents:
                 sent = event.time if event.until is None else event.until
                 senders.setdefault(event.node, Sender(now - age, sent, about))
         return senders
+
+
+def noted_facts(state: NodeState) -> Dict[str, str]:
+    """What a node reports of itself, whose change is an event."""
+    return {"kind": state.kind, **{name: state.about[name] for name in NOTED_FACTS}}
 
 
 def are_alike(text: str, other: str) -> bool:
@@ -5839,6 +5864,36 @@ def changed_settings(old: bytes, new: bytes) -> Dict[str, List[str]]:
     }
 
 
+# Settings in which workers of one instance may differ: addresses, places on a host, identities.
+OWN_SETTING = re.compile(
+    r"(?:\A|.*[._])(?:urls?|hosts?|ports?|port_start|path|paths|prefix|addr|address|addresses"
+    r"|ids?|device|locations)|local_disk"
+)
+MAX_SETTING_NAME = 200  # characters
+
+
+def flat_settings(conf: Mapping[str, object]) -> Dict[str, str]:
+    """The settings that should be equal, as JSON; those of ``extra_config`` one by one."""
+    extra = as_dict(conf.get("extra_config"))
+    settings = {f"extra_config.{name}": value for name, value in extra.items()}
+    settings.update((name, value) for name, value in conf.items() if name != "extra_config")
+    return {
+        name: json.dumps(value, sort_keys=True)
+        for name, value in settings.items()
+        if len(name) <= MAX_SETTING_NAME and not OWN_SETTING.fullmatch(name.lower())
+    }
+
+
+def different_settings(confs: Iterable[bytes]) -> List[str]:
+    """The names of the settings in which configurations (the JSON of ``/conf``) differ."""
+    distinct = set(confs)
+    if len(distinct) < 2:
+        return []
+    parsed = [flat_settings(conf) for conf in map(load_dict, distinct) if conf]
+    names = set().union(*parsed)
+    return sorted(name for name in names if len({conf.get(name) for conf in parsed}) > 1)
+
+
 # ----------------------------------------------------------------------------
 # Watching the cluster: rules
 # ----------------------------------------------------------------------------
@@ -5856,6 +5911,9 @@ MIN_SLOW_OF = 20  # polled nodes, of which a share that is slow tells of our own
 OVERLOADED_BEGINS, OVERLOADED_ENDS = 0.2, 0.1  # that share
 # A figure at or below this share of its maximum since the alert began is no longer called rising.
 FALLING = 0.5
+# Seconds for which workers may differ in a setting that was changed on one of them through this
+# frontend: a rollout changes one node, and the others when that one has shown what it does.
+ROLLOUT_SECONDS = 600.0
 MIN_RATE_BEFORE = 0.1  # a hit rate that was never higher cannot fall
 MORE_EVICTIONS = 1.5  # times the past, which explain a hit rate that fell
 MORE_NEW_TOKENS = 1.5  # times the share in the past, of lookups without a hit or tokens stored
@@ -6293,12 +6351,6 @@ CLUSTER_RULES = {
 }
 # Alerts about what surrounds the nodes.
 SERVICE_ALERTS = "source_away not_a_frontend name_taken history_file alertmanager_away".split()
-# Settings in which workers of one instance may differ: addresses, places on a host, identities.
-OWN_SETTING = re.compile(
-    r"(?:\A|.*[._])(?:urls?|hosts?|ports?|port_start|path|paths|prefix|addr|address|addresses"
-    r"|ids?|device|locations)|local_disk"
-)
-MAX_SETTING_NAME = 200  # characters
 # What to do about each, first of all; the manual says more.
 REMEDIES = {
     "node_down": "Check that the process runs on its host, and read its log.",
@@ -6360,34 +6412,14 @@ class Trouble:
         return [common_alert(rule, now[1], self._clock.unix(now[0]), node, key)] if now else []
 
 
-def flat_settings(conf: Mapping[str, object]) -> Dict[str, str]:
-    """The settings that should be equal, as JSON; those of ``extra_config`` one by one."""
-    extra = as_dict(conf.get("extra_config"))
-    settings = {f"extra_config.{name}": value for name, value in extra.items()}
-    settings.update((name, value) for name, value in conf.items() if name != "extra_config")
-    return {
-        name: json.dumps(value, sort_keys=True)
-        for name, value in settings.items()
-        if len(name) <= MAX_SETTING_NAME and not OWN_SETTING.fullmatch(name.lower())
-    }
-
-
-def different_settings(confs: Iterable[bytes]) -> List[str]:
-    """The names of the settings in which configurations (the JSON of ``/conf``) differ."""
-    distinct = set(confs)
-    if len(distinct) < 2:
-        return []
-    parsed = [flat_settings(conf) for conf in map(load_dict, distinct) if conf]
-    names = set().union(*parsed)
-    return sorted(name for name in names if len({conf.get(name) for conf in parsed}) > 1)
-
-
-def cluster_findings(states: Iterable[NodeState], lasting: Container[str] = ()) -> List[Alert]:
-    """What is wrong between nodes; ``lasting`` are the ids of the alerts that last."""
+def cluster_findings(
+    states: Iterable[NodeState], lasting: Container[str] = (), now: float = 0.0
+) -> List[Alert]:
+    """What is wrong between nodes now; ``lasting`` are the ids of the alerts that last."""
     states = [state for state in states if state.state not in ("down", "unknown")]
     return [
         *overloaded_frontend(states, lasting),
-        *config_drift(states),
+        *config_drift(states, lasting, now),
         *version_mix(states),
         *missing_workers(states),
     ]
@@ -6404,17 +6436,31 @@ def overloaded_frontend(states: Sequence[NodeState], lasting: Container[str]) ->
         yield alert._replace(value=slow)
 
 
-def config_drift(states: Sequence[NodeState]) -> Iterator[Alert]:
+def config_drift(
+    states: Sequence[NodeState], lasting: Container[str], now: float
+) -> Iterator[Alert]:
+    """Workers of one instance that differ; what is rolled out through us may, for a while."""
     engines: Dict[str, List[NodeState]] = {}
     for state in states:
         if state.kind == "worker" and state.conf:
             engines.setdefault(state.instance_id or state.node.key, []).append(state)
     for engine, workers in sorted(engines.items()):
         names = different_settings(state.conf for state in workers)
-        if names:
+        key = f"config:{engine}"
+        if names and (key in lasting or not changed_lately(workers, now).issuperset(names)):
             who = f"The {len(workers)} workers of {instance_name(workers)}"
             what = f"{who} differ in their configuration: {spoken_names(names, 5)}"
-            yield common_alert("config_drift", what, key=f"config:{engine}")
+            yield common_alert("config_drift", what, key=key)
+
+
+def changed_lately(states: Iterable[NodeState], now: float) -> set[str]:
+    """The settings that were changed on any of the nodes through us in ROLLOUT_SECONDS."""
+    return {
+        name
+        for state in states
+        for name, at in state.changed_here.items()
+        if now - at < ROLLOUT_SECONDS
+    }
 
 
 MOST_VERSIONS = 5  # that an alert names
@@ -6463,7 +6509,8 @@ def why_not_evaluated(state: NodeState, rule: Rule) -> str:
 def why_unresolved(alert: Alert, states: Sequence[NodeState]) -> str:
     """Why an alert about several nodes ended although nothing shows that it is resolved, or ""."""
     silent = [state for state in states if state.state in ("down", "unknown")]
-    lasts = any(one.id == alert.id for one in (*config_drift(states), *version_mix(states)))
+    drift = config_drift(states, (alert.id,), 0.0)
+    lasts = any(one.id == alert.id for one in (*drift, *version_mix(states)))
     is_unseen = alert.rule == "controller_misses_workers" and any(
         state.kind == "controller" for state in silent
     )
@@ -7472,6 +7519,7 @@ class Judge:
             periods = self._periods(now)
             groups = {instance.id: instance.states for instance in self._watched.instances}
             states = self._watched.everything()
+            self._watched.events.note_senders(states)
             seen = set(self._evaluate_cluster(now))
             for state in states:
                 peers = [peer for peer in groups.get(state.instance_id, ()) if peer is not state]
@@ -7535,7 +7583,7 @@ class Judge:
         active = [alert for alert in self.book.alerts() if alert.node is None]
         alerts = {alert.id: alert._replace(text="") for alert in active}
         states = list(self._watched.nodes.values())
-        alerts.update((alert.id, alert) for alert in cluster_findings(states, alerts))
+        alerts.update((alert.id, alert) for alert in cluster_findings(states, alerts, now))
         for alert in alerts.values():
             end_reason = "" if alert.text else why_unresolved(alert, states)
             rule = CLUSTER_RULES[alert.rule]

@@ -865,6 +865,74 @@ def test_settings_that_differ_are_not_resolved_by_a_worker_that_goes_down(silent
     assert [found for _, found in ends_of(load, "config_drift")] == [reason]
 
 
+def workers(*confs):
+    """An instance whose workers w0, w1 ... have these settings; alerts and changes are seen."""
+    page = b'lmcache:num_lookup_tokens_total{role="worker",worker_id="%d",model_name="m"} 1\n'
+    answers = {"w%d" % n: {"/metrics": page % n, "/conf": conf} for n, conf in enumerate(confs)}
+    cluster = Cluster(answers)
+    cluster.round(times=2)
+    return cluster
+
+
+def set_through_us(cluster, name, **settings):
+    """Change settings of a node through the frontend."""
+    cluster.monitor.events.action("POST", f"/proxy2/{name}/conf", 200, "local", "127.0.0.1", name)
+    cluster.monitor.watched.expect_change(name)
+    set_elsewhere(cluster, name, **settings)
+
+
+def set_elsewhere(cluster, name, **settings):
+    answers = cluster.answers[name]
+    answers["/conf"] = {**answers["/conf"], **settings}
+
+
+def differences(cluster):
+    texts = [alert["text"] for alert in cluster.monitor.status()["alerts"]]
+    return [text.split(": ")[1] for text in texts if "differ in their configuration" in text]
+
+
+def test_a_rollout_through_the_frontend_is_no_difference_for_ten_minutes():
+    cluster = workers({"a": 1, "b": 1}, {"a": 1, "b": 1})
+    set_through_us(cluster, "w0", a=2)
+    cluster.round(lf.ROLLOUT_SECONDS - 1)
+    assert differences(cluster) == []
+    cluster.round(1)
+    assert differences(cluster) == ["a"]
+    # A difference that is told already stays, whoever changes more.
+    set_through_us(cluster, "w0", b=2)
+    cluster.round()
+    assert differences(cluster) == ["a, b"]
+    for name in ("w0", "w1"):
+        set_through_us(cluster, name, a=1, b=1)
+    cluster.round(times=2)
+    assert differences(cluster) == []
+
+
+def test_a_rollout_that_goes_on_has_ten_minutes_from_its_last_change():
+    cluster = workers({"a": 1}, {"a": 1}, {"a": 1})
+    for name in ("w0", "w1"):
+        set_through_us(cluster, name, a=2)
+        cluster.round(lf.ROLLOUT_SECONDS - 1)
+        assert differences(cluster) == []
+    cluster.round(1)
+    assert differences(cluster) == ["a"]
+
+
+def test_a_difference_that_came_from_elsewhere_is_told_at_once_also_beside_a_rollout():
+    cluster = workers({"a": 1, "b": 1}, {"a": 1, "b": 1})
+    set_elsewhere(cluster, "w1", b=2)
+    cluster.round(70)
+    assert differences(cluster) == ["b"]
+    set_elsewhere(cluster, "w1", b=1)
+    cluster.round(70, times=2)
+    assert differences(cluster) == []
+    set_through_us(cluster, "w0", a=2)
+    cluster.round()
+    set_elsewhere(cluster, "w1", b=2)
+    cluster.round(70)
+    assert differences(cluster) == ["a, b"]
+
+
 # -- the table
 
 

@@ -63,7 +63,9 @@ WHEN = {
     ),
     "thread_stalled": ("a critical periodic thread is not running", "all critical threads run"),
     "config_drift": (
-        "workers of one instance differ in a setting other than addresses, paths and identities",
+        "workers of one instance differ in a setting other than addresses, paths and identities;"
+        f" for {lf.spoken_time(lf.ROLLOUT_SECONDS)} after a setting was changed on one of them"
+        " through this frontend, they may differ in it",
         "their settings match",
     ),
     "version_mix": ("LMCache nodes run different versions", "all run the same version"),
