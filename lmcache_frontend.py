@@ -4777,8 +4777,7 @@ def spread(figures: Mapping[str, Mapping[str, float]]) -> Dict[str, Dict[str, ob
         if len(pairs) < 2:
             continue
         values = sorted(value for value, _ in pairs)
-        middle = len(values) // 2
-        median = (values[middle] + values[-middle - 1]) / 2
+        median = median_of(values)
         value, key = max(pairs, key=lambda pair: abs(pair[0] - median))
         high, low = max(value, median), min(value, median)
         is_far = len(pairs) >= MIN_OUTLIER_RANKS and high > 0 and high >= OUTLIER_FACTOR * low
@@ -5944,7 +5943,8 @@ class Evidence(NamedTuple):
     """What a rule about one node looks at.
 
     ``recent`` and ``base`` give the mean of a figure, NaN when it is not known: the node's own,
-    else that of its ``peers``, the other nodes of its instance.
+    else that of its ``peers``, the other nodes of its instance. ``base_parts`` gives the mean of
+    each RECENT_SECONDS of the base.
     """
 
     state: NodeState
@@ -5952,6 +5952,7 @@ class Evidence(NamedTuple):
     active: bool
     recent: Callable[[str], float]
     base: Callable[[str], float]
+    base_parts: Callable[[str], List[float]]
     peers: Sequence[NodeState] = ()
     rule: str = ""
     epoch: float = 0.0  # Unix seconds when the monotonic clock was 0
@@ -6077,9 +6078,7 @@ def rate_that_fell(
     rate = evidence.figure(f"{name}_hit_rate")
     if not evidence.figure(tokens) >= (limit.end_least if evidence.active else limit.least):
         return None
-    traffic = evidence.base(tokens)
-    past_rate = evidence.base(hits) / traffic if traffic >= limit.least else 0.0
-    before = evidence.keep_past(f"{name}_hit_rate", past_rate)
+    before = evidence.keep_past(f"{name}_hit_rate", usual_rate(evidence, hits, tokens))
     if not before >= MIN_RATE_BEFORE:
         return None
     note_fall(evidence, name, rate, before)
@@ -6089,6 +6088,24 @@ def rate_that_fell(
     is_busy = lately >= limit.least
     has_fallen = is_busy and evidence.recent(hits) / lately < limit.factor * before
     return (before, rate) if has_fallen and rate < limit.factor * before else None
+
+
+def usual_rate(evidence: Evidence, hits: str, tokens: str) -> float:
+    """The median hit rate of the past's busy parts, 0 without one.
+
+    The mean would be lowered by the beginning of a slow fall, which then looks like less than half.
+    """
+    least = THRESHOLDS["hit_rate_halved"].least
+    parts = zip(evidence.base_parts(hits), evidence.base_parts(tokens))
+    rates = not_nan(hit / total for hit, total in parts if total >= least)
+    return median_of(rates) if rates else 0.0
+
+
+def median_of(values: Iterable[float]) -> float:
+    """The median of one value or more."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return (ordered[middle] + ordered[-middle - 1]) / 2
 
 
 def note_fall(evidence: Evidence, name: str, rate: float, before: float) -> None:
@@ -7134,8 +7151,16 @@ class History:
     def mean(self, key: str, name: str, first: int, last: int = 0) -> float:
         """The mean from ``first`` to ``last`` rounds ago, without gaps; NaN when all are gaps."""
         copied = self.copy(key, name, first)
-        values = not_nan(copied[: len(copied) - last])
-        return sum(values) / len(values) if values else NAN
+        return mean_of(copied[: len(copied) - last])
+
+    def means(self, key: str, name: str, first: int, last: int) -> List[float]:
+        """The means of parts of ``last`` rounds, from ``last`` to ``first`` rounds ago.
+
+        The newest is first. A rest of less than half a part is left out.
+        """
+        copied = self.copy(key, name, first)
+        ends = range(len(copied) - last, (last - 1) // 2, -last) if last else ()
+        return [mean_of(copied[max(0, end - last) : end]) for end in ends]
 
 
 def floats_of(zeros: bytearray) -> array:
@@ -7146,6 +7171,12 @@ def floats_of(zeros: bytearray) -> array:
 def not_nan(values: Iterable[float]) -> List[float]:
     """The values that are not NaN."""
     return [value for value in values if value == value]
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """The mean of the values that are not NaN; NaN without any."""
+    known = not_nan(values)
+    return sum(known) / len(known) if known else NAN
 
 
 class CoarseSeries:
@@ -7543,6 +7574,7 @@ class Judge:
         """Evaluate the rules about one node; yields the ids of their alerts."""
         mean = functools.partial(self._mean, state, peers)
         means = (functools.partial(mean, recent, 0), functools.partial(mean, base, recent))
+        parts = functools.partial(self._means, state, peers, base, recent)
         key, instance = state.node.key, state.instance_id
         epoch = self._watched.clock.wall() - self._watched.clock.monotonic()
         is_overloaded = self.book.is_active("frontend_overloaded")
@@ -7552,7 +7584,7 @@ class Judge:
             about = (peers, rule.name, epoch, is_overloaded)
             silent = why_not_evaluated(state, rule)
             try:
-                evidence = Evidence(state, now, active, *means, *about)
+                evidence = Evidence(state, now, active, *means, parts, *about)
                 finding = NOTHING if silent else rule.check(evidence)
             except Exception:  # It must not cost other nodes their alerts.
                 log.exception("the rule %s cannot be evaluated for %s", rule.name, key)
@@ -7573,10 +7605,18 @@ class Judge:
         mean = self._history.mean(state.node.key, name, first, last)
         if mean == mean or len(peers) > MAX_PEERS:
             return mean
-        means = not_nan(self._history.mean(peer.node.key, name, first, last) for peer in peers)
-        if not means:
-            return NAN
-        return sum(means) / (1 if name in SUMMED else len(means))
+        means = (self._history.mean(peer.node.key, name, first, last) for peer in peers)
+        return united(name, means)
+
+    def _means(
+        self, state: NodeState, peers: List[NodeState], first: int, last: int, name: str
+    ) -> List[float]:
+        """As ``_mean``, of each part of ``last`` rounds."""
+        means = self._history.means(state.node.key, name, first, last)
+        if not_nan(means) or len(peers) > MAX_PEERS:
+            return means
+        columns = [self._history.means(peer.node.key, name, first, last) for peer in peers]
+        return [united(name, values) for values in zip(*columns)]
 
     def _evaluate_cluster(self, now: float) -> List[str]:
         """Evaluate the rules about several nodes; returns the ids of their alerts."""
@@ -7590,6 +7630,12 @@ class Judge:
             polls = (rule.raise_after, rule.clear_after)
             self.book.see(alert._replace(since=now), now, *polls, end_reason)
         return list(alerts)
+
+
+def united(name: str, values: Iterable[float]) -> float:
+    """A figure of an instance from those of its nodes: their sum or mean; NaN without any."""
+    known = not_nan(values)
+    return sum(known) if known and name in SUMMED else mean_of(known)
 
 
 class Visit:

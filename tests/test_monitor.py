@@ -837,6 +837,17 @@ def test_a_history_of_too_many_values_is_refused_before_they_are_copied():
     assert peak < 300_000
 
 
+@pytest.mark.parametrize(
+    "rounds, means",
+    [(4, []), (5, []), (6, [1.5]), (9, [3.5]), (10, [4.5, 1.5]), (20, [14.5, 10.5, 7.5])],
+)
+def test_the_past_is_compared_in_parts_without_a_short_rest(rounds, means):
+    history = lf.History(14)
+    for number in range(rounds):
+        history.add(float(number), {"w0": {"queue_size": number + 1.0}})
+    assert history.means("w0", "queue_size", 14, 4) == means
+
+
 @pytest.mark.parametrize("node_name, metric, status", [("w9", None, 404), ("w0", "nonsense", 400)])
 def test_an_unknown_node_or_metric_has_no_history(node_name, metric, status):
     with pytest.raises(lf.FrontendError) as error:

@@ -24,7 +24,7 @@ def node_state(name="w0", state="up", kind="worker", figures=None, **about):
 def evidence(state, recent=None, base=None, active=False, now=1000.0, peers=()):
     """What a rule sees: means of the last minutes and of the past; the rest is not known."""
     means = [lambda name, of=of or {}: of.get(name, NAN) for of in (recent, base)]
-    return lf.Evidence(state, now, active, *means, peers)
+    return lf.Evidence(state, now, active, *means, lambda name: [means[1](name)], peers)
 
 
 def rule_named(name):
@@ -726,6 +726,26 @@ def test_how_many_polls_begin_and_end_each_rule(rule, rates, begins, ends):
     assert polls_until(load.run(600, **rates), rule, True) == begins
     if ends is not None:
         assert polls_until(load.run(600), rule, False) == ends
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("low, alarm", [(370, True), (420, False)])
+def test_a_slow_fall_is_compared_with_what_it_fell_from(low, alarm):
+    load = Load()
+    load.run(650)
+    for step in range(40):
+        load.run(10, hits=800 - (800 - low) * step / 40)
+    seen = load.run(600, hits=low)
+    assert any("hit_rate_halved" in rules for rules in seen) is alarm
+
+
+@pytest.mark.slow
+def test_time_without_traffic_is_no_past_to_compare_with():
+    load = Load()
+    load.run(1000)
+    load.run(1100, tokens=0, hits=0, requests=0)
+    seen = load.run(600, hits=50)
+    assert any("hit_rate_halved" in rules for rules in seen)
 
 
 def test_a_refresh_between_two_rounds_makes_no_alert_come_earlier():

@@ -123,6 +123,15 @@ def before(name):
     return "avg_over_time(%s%s)" % (recorded(name), window)
 
 
+def usual(hits, tokens, least):
+    """The median of the rate of hits in the parts of that past that have traffic."""
+    ratio = "%s / (%s >= %g)" % (mean(hits), mean(tokens), least)
+    # Each point of the subquery is the mean of the part before it.
+    span = lf.BASE_SECONDS - lf.RECENT_SECONDS
+    window = "[%ds:%ds] offset %ds" % (span, lf.RECENT_SECONDS, lf.RECENT_SECONDS)
+    return "quantile_over_time(0.5, (%s)%s)" % (ratio, window)
+
+
 def long_enough(name):
     """Whether there is enough past to compare with."""
     window = "[%ds] offset %ds" % (lf.BASE_SECONDS, lf.RECENT_SECONDS)
@@ -183,8 +192,7 @@ def halved():
         now = recorded(what + "_hit_rate")
         name = "%s:past_%s" % (rule, what)
         past = recorded(name)
-        busy = "(%s >= %g)" % (before(tokens), limit.least)
-        found = "%s / %s\n%s" % (before(hits), busy, on(long_enough(tokens)))
+        found = "%s\n%s" % (usual(hits, tokens, limit.least), on(long_enough(tokens)))
         records.append(past_of(rule, name, found))
         recent = "%s / (%s >= %g)" % (mean(hits), mean(tokens), limit.least)
         worth = on("%s >= %g" % (past, lf.MIN_RATE_BEFORE))

@@ -46,10 +46,10 @@ WHEN = {
         f"it has no such problem and responds in less than {lf.SLOW_ENDS:g} s",
     ),
     "hit_rate_halved": (
-        f"lookup hit rate below {HALVED.factor:g} times the mean of the {PAST}"
+        f"lookup hit rate below {HALVED.factor:g} times the median of the {PAST}"
         f" before (at least {lf.MIN_RATE_BEFORE:.0%}), both now and over the last"
         f" {LATELY}, at {HALVED.least:g} tokens/s or more",
-        f"at least {HALVED.end_factor:g} times that mean, or less traffic",
+        f"at least {HALVED.end_factor:g} times that median, or less traffic",
     ),
     **{name: rising(name) for name in lf.RISING},
     "remote_stores_stalled": (
