@@ -110,6 +110,7 @@ import re
 import resource
 import select
 import selectors
+import shlex
 import shutil
 import signal
 import socket
@@ -10537,7 +10538,8 @@ class Trust:
             return ""
         if any(matches_target(target, pattern) for pattern in self.allow_targets):
             return ""
-        advice = "use the access token or --allow-target"
+        option = f"--allow-target {shlex.quote(exact_pattern(target))}"
+        advice = f"use the access token, or start the frontend with {option}"
         if target.is_unix:
             if os.path.normpath(target.path) != target.path:
                 # No pattern of --allow-target matches it.
@@ -10548,7 +10550,7 @@ class Trust:
             return ""
         if is_link_local(target.host):
             return f"{target.label} is a link-local or metadata address: {advice}"
-        return f"{target.label} is not a registered node: add it, or {advice}"
+        return f"{target.label} is not a registered node: add it, {advice}"
 
     @staticmethod
     def _check_socket(path: str, registry: NodeRegistry) -> str:
@@ -10558,9 +10560,11 @@ class Trust:
         if not is_below(path, LMCACHE_SOCKET_DIRECTORY):
             paths = [node.target.path for node in registry.leaves() if node.target.path]
             is_neighbor = folder in {os.path.dirname(os.path.normpath(each)) for each in paths}
-            is_system = not {folder, os.path.realpath(folder)}.isdisjoint(SYSTEM_SOCKET_DIRECTORIES)
-            if is_system or not is_neighbor:
-                return f"{path} is not next to a registered socket"
+            if not is_neighbor:
+                allowed = f"below {LMCACHE_SOCKET_DIRECTORY} nor in the directory of another node's"
+                return f"{path} is neither {allowed} socket"
+            if not {folder, os.path.realpath(folder)}.isdisjoint(SYSTEM_SOCKET_DIRECTORIES):
+                return f"{path} is in a system directory"
         return socket_problem(path)
 
     def check_addition(self, target: Target, registry: NodeRegistry, with_token: bool) -> str:
@@ -10595,6 +10599,11 @@ def matches_target(target: Target, pattern: str) -> bool:
     if not target.path and is_for_addresses and ip_address(target.host) is None:
         return False
     return matches_pattern(target.label, pattern)
+
+
+def exact_pattern(target: Target) -> str:
+    """The pattern of ``--allow-target`` for this target alone; "?" stands for its asterisks."""
+    return re.sub(r"[?[]", r"[\g<0>]", target.label).replace("*", "?")
 
 
 def matches_pattern(text: str, pattern: str) -> bool:

@@ -694,7 +694,7 @@ def test_a_socket_that_needs_the_token_offers_to_enter_it_and_goes_on(page, star
     fill(browser, name="w0", port=uds_node.address)
     button(browser, label, "dialog")
     error = "dialog label:has(input[name=port]) .field-error"
-    browser.wait_for(lambda: "use the access token or --allow-target." in browser.text(error))
+    browser.wait_for(lambda: "use the access token, or start the" in browser.text(error))
     button(browser, "Enter access token", "dialog")
     token = "dialog:last-of-type [name=token]"
     browser.wait_for(lambda: browser.has(token + ":focus"))

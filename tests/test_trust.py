@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -478,20 +479,45 @@ def test_a_childs_token_is_not_sent_with_requests_of_the_untrusted(start, node):
     assert [b"childs-token" in head for head in heads] == [True, False]
 
 
+OPTION = "use the access token, or start the frontend with --allow-target "
+
+
 @pytest.mark.parametrize(
-    "path, advice",
+    "host, port",
     [
-        ("/run/x/b.sock", "use the access token or --allow-target"),
-        ("/run/x/../b.sock", "write it without '//', '.' and '..', or use the access token"),
+        ("", "/run/x/b.sock"),
+        ("", "/run/x y/[0-9]*.sock"),
+        ("192.0.2.1", 80),
+        ("169.254.1.1", 80),
+        ("fe80::1", 80),
+        ("node.example", 80),
     ],
 )
-def test_who_may_not_use_a_socket_is_told_what_helps(path, advice):
-    target = lf.Target.parse("", path)
-    trust = lf.Trust("local", "", ["/run/*"])
-    why = trust.check_target(target, lf.NodeRegistry(), False)
-    assert why == ("" if ".." not in path else "%s is not a plain path: %s" % (path, advice))
+def test_who_may_not_use_a_target_is_told_the_option_that_allows_it(host, port):
+    target = lf.Target.parse(host, port)
     why = lf.Trust("local").check_target(target, lf.NodeRegistry(), False)
-    assert why.endswith(": " + advice)
+    pattern, *rest = shlex.split(why.partition(OPTION)[2])
+    assert why.startswith(target.label + " is ") and not rest
+    assert lf.Trust("local", "", [pattern]).check_target(target, lf.NodeRegistry(), False) == ""
+
+
+def test_a_path_with_dots_is_told_to_be_written_without():
+    target = lf.Target.parse("", "/run/x/../b.sock")
+    advice = "write it without '//', '.' and '..', or use the access token"
+    for patterns in (), ["/run/*"]:
+        why = lf.Trust("local", "", patterns).check_target(target, lf.NodeRegistry(), False)
+        assert why == "/run/x/../b.sock is not a plain path: " + advice
+
+
+def test_a_socket_elsewhere_is_told_where_sockets_are_allowed_and_not_whether_it_exists(tmp_path):
+    (tmp_path / "file").touch()
+    told = [
+        lf.Trust("local").check_target(lf.Target.parse("", path), lf.NodeRegistry(), False)
+        for path in ("/tmp/nosock", str(tmp_path / "file"), "/run/docker.sock")
+    ]
+    allowed = "/tmp/lmcache_internal_api_server/ nor in the directory of another node's socket: "
+    assert told[0] == f"/tmp/nosock is neither below {allowed}{OPTION}/tmp/nosock"
+    assert all(f" is neither below {allowed}" in why for why in told)
 
 
 @pytest.mark.parametrize("mode", ["local", "token"])
@@ -511,6 +537,7 @@ def test_a_registered_socket_in_a_system_directory_opens_no_door_to_its_neighbor
         why = lf.Trust("local").check_target(
             lf.Target.parse("", folder + "/docker.sock"), registry, False
         )
+        assert f"{folder}/docker.sock is in a system directory: use" in why
         assert "--allow-target" in why
 
 
