@@ -2916,6 +2916,30 @@ ENDS = """
 """
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_bars_and_what_is_chosen_are_seen_where_the_system_chooses_the_colours(
+    show, fleet, server, scheme
+):
+    browser = show(fleet)
+    browser.emulate(forced_colors="active", prefers_color_scheme=scheme)
+    bar = ".map-side .scale .length"
+    browser.wait_for(lambda: browser.has(bar))
+    canvas = browser.style("body", "background-color")
+    assert browser.style(bar, "background-color") != canvas
+    browser.press("Control+k")
+    chosen = ".palette [role=option][aria-selected=true]"
+    browser.wait_for(lambda: browser.has(chosen))
+    assert browser.style(chosen, "outline-style") == "solid"
+    # Only the chosen panel is underlined.
+    show(server, "/#/node/mp-0", "main .tabs a[aria-current]")
+    lines = (
+        "return [...document.querySelectorAll('main .tabs a')]"
+        ".filter((one) => getComputedStyle(one).borderBottomStyle === 'solid')"
+        ".map((one) => one.textContent)"
+    )
+    assert browser.script(lines) == ["Overview"]
+
+
 @pytest.mark.parametrize("width", [1440, 360])
 def test_rows_with_an_address_are_as_high_as_a_long_list_counts(show, fleet, width):
     browser = show(fleet, "/#/?q=10.0.0")
