@@ -6064,11 +6064,14 @@ def check_hit_rate(evidence: Evidence) -> Finding:
 
 def first_token_wait(evidence: Evidence) -> str:
     """How long users wait, as the node or the engine beside it says; "" when neither does."""
-    for state in (evidence.state, *evidence.peers):
-        wait = state.figures.get("ttft_p50")
-        if wait:
-            return f"TTFT p50 of {state.node.key} is {spoken_latency(wait)}"
-    return ""
+    states = [each for each in (evidence.state, *evidence.peers) if each.figures.get("ttft_p50")]
+    if not states:
+        return ""
+    what, now = f"TTFT p50 of {states[0].node.key}", spoken_latency(states[0].figures["ttft_p50"])
+    past = evidence.keep_past("ttft_p50", evidence.base("ttft_p50"))
+    if past != past or len(states) > 1:  # The past is a mean of several engines.
+        return f"{what} is {now}"
+    return f"{what}: {spoken_latency(past)} → {now}"
 
 
 def rate_that_fell(

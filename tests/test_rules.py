@@ -385,6 +385,20 @@ def test_an_engine_beside_the_node_tells_what_its_users_notice():
     engine = node_state("api", kind="engine", figures={"ttft_p50": 0.93})
     text = fallen(traffic(0.3), traffic(0.8), peers=[engine])
     assert text == "Lookup hit rate of w0 fell: 80% → 30%; TTFT p50 of api is 930 ms"
+    now, past = traffic(0.3), traffic(0.8)
+    assert fallen(now, past, peers=[engine], ttft_p50=(0.93, 0.18)).endswith(
+        "; TTFT p50 of api: 180 ms → 930 ms"
+    )
+    # The past is a mean of both.
+    assert fallen(now, past, peers=[engine, engine], ttft_p50=(0.93, 0.18)).endswith("is 930 ms")
+
+
+def test_the_wait_before_is_kept_while_the_alert_lasts():
+    state, engine = node_state(), node_state("api", kind="engine", figures={"ttft_p50": 0.93})
+    now, past = traffic(0.3), traffic(0.8)
+    fallen(now, past, state=state, peers=[engine], ttft_p50=(0.93, 0.18))
+    later = fallen(now, past, state=state, active=True, peers=[engine], ttft_p50=(0.93, 0.9))
+    assert "TTFT p50 of api: 180 ms → 930 ms" in later
 
 
 # Each reason with the shape that triggers it, and the nearest that does not.
