@@ -509,6 +509,26 @@ def test_an_event_of_nodes_that_were_removed_has_another_sign(show, server, stor
     assert browser.script(signs)[:2] == ["−", ""]  # the other one is an image
 
 
+def test_the_sign_of_a_fault_that_is_over_has_no_colour(show, server, story):
+    story.events.clear()
+    story.event(900, "node_degraded", "mp-0 is degraded: slow response (2.1 s)", 56, node="mp-0")
+    story.event(800, "node_degraded", "mp-1 is degraded: no backend", "still", node="mp-1")
+    story.event(700, "node_down", "w0 is down: connection refused", 98, node="w0")
+    story.event(500, "node_down", "w1 is down: connection refused", "still", node="w1")
+    looks = (
+        "const look = (one) => [one.title, one.textContent, getComputedStyle(one).color];"
+        "return [...document.querySelectorAll('.events .glyph')].map(look)"
+    )
+    for address in ("/#/", "/#/events"):
+        browser = show(server, address, ".events .glyph")
+        browser.wait_for(lambda: len(browser.script(looks)) == 4)
+        down, past_down, degraded, past_degraded = browser.script(looks)
+        grey = browser.style(".events time", "color").replace("rgba", "rgb").replace(", 1)", ")")
+        assert past_down == ["Node down, over", "■", grey]
+        assert past_degraded == ["Node degraded, over", "◆", grey]
+        assert len({grey, down[2], degraded[2]}) == 3
+
+
 def test_the_title_of_the_tab_says_what_is_worst(show, server, story):
     for one in story.nodes:
         one["state"] = "up"

@@ -315,7 +315,11 @@ function glyph(event) {
   const look = event.kind === "alert" ? alert : kindLook || { sign: "·" };
   const kind = EVENT_KINDS[event.kind] || event.kind;
   const content = look.image ? icon(look.image) : look.sign;
-  return h("span", { class: `glyph ${look.state || ""}`.trim(), title: kind }, content);
+  // What is over has no colour; it may have ended in another fault, so it gets no tick either.
+  const isPast = LASTING.includes(event.kind) && isOver(event);
+  const colour = (!isPast && look.state) || "";
+  const title = isPast ? `${kind}, over` : kind;
+  return h("span", { class: `glyph ${colour}`.trim(), title }, content);
 }
 
 /** "8 nodes and 1 frontend": other frontends are no nodes. */
