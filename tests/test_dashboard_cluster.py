@@ -2607,6 +2607,7 @@ def test_recent_events_stay_in_their_card_on_the_smallest_screen(show, server, s
     for address in ("/#/", "/#/events"):
         show(server, address, ".events .for")
         browser.wait_for(lambda: lines == browser.script(parts), 5)
+        assert browser.count(".events .for > :empty") == 0, "a line without words"
         assert browser.script("return document.documentElement.scrollWidth") == 320, address
 
 

@@ -739,7 +739,7 @@ function noteParts(muted, length) {
   const last = parts.pop();
   return [
     parts.map((part) => [h("span", {}, `${part},`), " "]),
-    h("span", {}, last, last && length ? " " : "", length),
+    last || length ? h("span", {}, last, last && length ? " " : "", length) : null,
   ];
 }
 
