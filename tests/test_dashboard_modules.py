@@ -1062,6 +1062,16 @@ def test_the_rest_of_a_rollout_is_the_median_of_the_nodes_that_report(run):
     assert run("views/rollout.js", body, *series) == [[1, 2], [3, 3]]
 
 
+def test_a_rollout_compares_with_the_five_minutes_before_and_not_with_an_earlier_incident(run):
+    times = [100, 400, 700, 710, 990, 1010, 1060]
+    first = {"times": times, "values": [0.1, 0.1, 0.7, 0.8, 0.9, 0.4, 0.6]}
+    rest = {"times": times, "values": [0.1, 0.1, 0.5, 0.6, 0.7, 0.6, 0.6]}
+    series = [{"metric": "lookup_hit_rate", "canary": first, "rest": rest}]
+    rollout = {"since": 1000, "series": series}
+    rows = run("views/rollout.js", "return comparison(given[0], 1060)", rollout)
+    assert rows == [["Hit rate", "80.0% → 50.0%", "60.0% → 60.0%"]]
+
+
 def test_a_404_that_names_what_is_missing_is_not_taken_for_a_missing_endpoint(run):
     body = "return given.map(([status, message]) => errorText({ status, message }, {}))"
     missing, endpoint = run("views/bulk.js", body, [404, "no such MP server"], [404, "Not Found"])

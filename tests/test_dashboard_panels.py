@@ -1859,6 +1859,22 @@ def test_a_rollout_names_each_node_with_its_state_and_goes_on_where_one_refused(
     assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [0] * 3
 
 
+def test_a_rollout_is_dated_as_its_events_are_and_not_by_the_last_status(browser, rollout):
+    browser.script("(await import('/static/js/server.js')).setRefresh(60)")
+    read = "return (await import('/static/js/server.js')).store.status.time"
+    now = lambda: rollout.ask("/api/status").json()["time"]  # noqa: E731
+    wait_for(lambda: now() > browser.script(read) + 2)
+    start_rollout(browser)
+    query = "/api/events?kind=changed&node=w0"
+    change = wait_for(lambda: rollout.ask(query).json()["events"])[0]
+    assert change["time"] > browser.script(read) + 1
+    clock = "return (await import('/static/js/format.js')).clock(%r)" % change["time"]
+    said = "first on w0, " + browser.script(clock)
+    assert said in browser.texts("main .panel-head p")
+    assert state(browser).startswith("Changed 0 s ago. Wait another ")
+    assert browser.text("table.compared thead th").replace("\xa0", " ") == "5 min before → since"
+
+
 def test_a_first_node_that_goes_down_is_named_and_undone_when_it_is_back(browser, rollout, workers):
     start_rollout(browser)
     path = workers["w0"].path

@@ -11,6 +11,7 @@ import { byName, clock, duration, format, NONE, plain, plural } from "../format.
 import {
   ApiError,
   each,
+  getEvents,
   getJson,
   instanceName,
   nodePath,
@@ -25,7 +26,8 @@ import { errorText, goOn, namesText, resultCell, whyShut } from "./bulk.js";
 import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
-const BEFORE = 900; // seconds before the change that are compared with
+const BEFORE = 300; // seconds before the change that are compared with: few, as incidents end
+const DRAWN = 900; // seconds before the change that the charts show
 const LEAST_WAIT = 60; // seconds after which a comparison means something
 const COMPARED = 30; // nodes of the rest whose figures are asked for
 const LANE = 64; // px
@@ -110,6 +112,24 @@ class Rollout {
     return `${show(old)} → ${show(this.value)}`;
   }
 
+  /** Take over when the first node was changed, as its event tells it. */
+  async date() {
+    this.since = store.status.time; // it is not older than that
+    try {
+      const query = { kind: "action", node: this.canary.key, limit: 1 };
+      const [sent] = (await getEvents(query)).events;
+      // A request that is repeated is one event until the last.
+      if (sent) this.since = Math.max(this.since, sent.until ?? sent.time);
+    } catch (error) {
+      // The change is made, and the time is near enough.
+    }
+  }
+
+  /** Seconds since the first node was changed; the status may be older than the change. */
+  get elapsed() {
+    return Math.max(0, store.status.time - this.since);
+  }
+
   async undo(node) {
     const old = this.old.get(node.key);
     await this.#set(node, old);
@@ -148,7 +168,7 @@ class Rollout {
   async load(signal) {
     await this.#check(signal);
     const keys = [this.canary, ...this.others.slice(0, COMPARED)].map((node) => node.key);
-    const start = Math.floor(this.since - BEFORE);
+    const start = Math.floor(this.since - DRAWN);
     const nodes = keys.map(encodeURIComponent).join(",");
     const query = `metric=${METRICS.join(",")}&node=${nodes}&start=${start}`;
     const end = Math.ceil(store.status.time);
@@ -215,10 +235,12 @@ let current = restored(); // the Rollout that goes on
 /** Whether requests are on their way: there is nothing to press. */
 const isBusy = ({ state }) => ["applying", "undoing"].includes(state);
 
-/** The figures of the first node and of the rest, before and since: rows of texts. */
-function comparison(rollout) {
-  const { since, series } = rollout;
-  const end = store.status.time + 1;
+/**
+ * The figures of the first node and of the rest, shortly before the change and from then until
+ * `now`: rows of texts.
+ */
+export function comparison({ since, series }, now) {
+  const end = now + 1;
   return series.map(({ metric, canary, rest }) => {
     const cell = (one) => {
       const before = meanBetween(one, since - BEFORE, since);
@@ -419,7 +441,7 @@ export class RolloutView {
         this.#fail(where + errorText(error, canary, setting), error.isMissing ? name : box);
         return;
       }
-      rollout.since = store.status.time;
+      await rollout.date();
       rollout.state = "watching";
       current = rollout;
       keep(current);
@@ -493,7 +515,7 @@ export class RolloutView {
     this.charts = null;
     this.#drawResults();
     if (rollout.series) this.#drawComparison();
-    if (this.goOn) this.#drawGoOn(store.status.time - rollout.since);
+    if (this.goOn) this.#drawGoOn(rollout.elapsed);
     setText(this.wait, stateText(rollout));
   }
 
@@ -525,7 +547,7 @@ export class RolloutView {
   }
 
   async #watch(status) {
-    this.#drawGoOn(status.time - current.since);
+    this.#drawGoOn(current.elapsed);
     setText(this.wait, stateText(current));
     if (status.time === this.loaded) return;
     this.loaded = status.time;
@@ -545,7 +567,10 @@ export class RolloutView {
     const rest = `median of the other ${plural(reporting, "node")}${silent}`;
     if (!this.charts) this.#buildCharts();
     setText(this.restName, rest);
-    replace(this.table, comparisonTable(comparison(rollout), rollout.canary, rest));
+    replace(
+      this.table,
+      comparisonTable(comparison(rollout, store.status.time), rollout.canary, rest),
+    );
     const mark = { time: rollout.since, kind: "change", title: `${rollout.setting} changed` };
     this.charts.forEach((chart, i) => {
       const { canary, rest: others } = rollout.series[i];
@@ -554,8 +579,8 @@ export class RolloutView {
           { ...canary, name: rollout.canary.key, colour: CANARY_COLOUR },
           { ...others, name: "rest", colour: 0 },
         ],
-        start: rollout.since - BEFORE,
-        end: store.status.time,
+        start: rollout.since - DRAWN,
+        end: Math.max(store.status.time, rollout.since),
         interval: rollout.interval,
         marks: [mark],
       });
@@ -678,7 +703,7 @@ function stateText(rollout) {
     const some = `Applied to ${plain(results.size - failed)} of ${all} nodes`;
     return failed ? `${some}; ${plain(failed)} failed, and the table says why.` : `${some}.`;
   }
-  const elapsed = store.status.time - rollout.since;
+  const { elapsed } = rollout;
   const changedAgo = `Changed ${duration(elapsed)} ago.`;
   const problem = canaryProblem(rollout);
   if (problem) return `■ ${problem} ${changedAgo}`;
@@ -690,10 +715,11 @@ function stateText(rollout) {
 
 function comparisonTable(rows, canary, rest) {
   const head = (text) => h("th", { scope: "col" }, text);
+  const columns = [canary.key, rest].map(head);
   return h(
     "table",
     { class: "plain compared", "aria-label": "Before and since the change" },
-    h("thead", {}, h("tr", {}, head("Before → since"), head(canary.key), head(rest))),
+    h("thead", {}, h("tr", {}, head(`${duration(BEFORE)} before → since`), columns)),
     h(
       "tbody",
       {},
