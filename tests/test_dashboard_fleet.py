@@ -563,6 +563,8 @@ def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_
     browser.wait_for(lambda: browser.count("main .isolate") >= 3)
     shown = browser.texts("main .isolate")
     assert len({name.split("_")[0] for name in shown}) == len(shown)
+    count = "%d of 15 (one per instance with this metric)" % len(shown)
+    assert browser.text("main .picker summary") == "Nodes: " + count
     browser.choose("select[aria-label=Preset]", "i:llama70b-b")
     browser.wait_for(lambda: HIDDEN in browser.text("main .panel-line"))
     browser.click("main .open-node")
@@ -614,6 +616,10 @@ def test_compare_begins_with_one_rank_each_of_the_worst_instances_of_a_fleet(pag
     browser = page(fleet, "#/compare")
     browser.wait_for(lambda: browser.count("main .isolate") == 10)
     assert browser.property("select[aria-label=Preset]", "value") == "instances"
+    chosen = "select[aria-label=Preset] option:checked"
+    assert browser.text(chosen) == "Worst node per instance"
+    count = "10 of 122 (of the 10 worst instances)"
+    assert browser.text("main .picker summary") == "Nodes: " + count
     instances = {name.partition("_")[0] for name in browser.texts("main .isolate")}
     assert len(instances) == 10, instances
 

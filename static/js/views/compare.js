@@ -110,7 +110,7 @@ class Picker {
       replace(
         this.preset,
         h("option", { value: "worst" }, `${WORST} worst nodes`),
-        h("option", { value: "instances" }, "Worst instances"),
+        h("option", { value: "instances" }, "Worst node per instance"),
         ranks.map((name) => h("option", { value: `i:${name}` }, `Ranks of ${name}`)),
         h("option", { value: "reachable" }, "All reachable nodes"),
         h("option", { value: "chosen" }, "Selected nodes"),
@@ -123,9 +123,14 @@ class Picker {
   summarize() {
     const { size } = this.view.chosen;
     const total = plain(store.status.nodes.length);
-    const isShort =
-      this.view.preset === "worst" && size < WORST && size < store.status.nodes.length;
-    const why = isShort ? ` (${size === 1 ? "the only one" : "all"} with this metric)` : "";
+    const isFew = size < WORST;
+    const isShort = isFew && size < store.status.nodes.length;
+    const whys = {
+      worst: isShort && `${size === 1 ? "the only one" : "all"} with this metric`,
+      instances: isFew ? "one per instance with this metric" : `of the ${WORST} worst instances`,
+    };
+    const said = whys[this.view.preset];
+    const why = said ? ` (${said})` : "";
     setText(this.summary, `Nodes: ${size ? `${plain(size)} of ${total}${why}` : "none selected"}`);
   }
 
