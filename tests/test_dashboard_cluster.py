@@ -231,6 +231,29 @@ def test_alerts_after_one_change_are_one_incident_with_one_undo(show, server, st
     browser.wait_for(lambda: browser.text("h1") == "Bulk actions")
 
 
+def test_an_alert_of_a_node_is_told_after_the_change_that_others_of_its_group_name(
+    show, server, story
+):
+    change_of_all_workers(story, 1348, "256", "512")
+    named = ["2 min before: chunk_size 256 → 512 on 4 nodes, by token from 10.2.0.14"]
+    rising = "Evictions are rising on %s: 1 → 12 per second"
+    told = [
+        ("hit_rate_halved", "Hit rate of %s fell", SICK, 1100, named),
+        ("evictions_rising", rising, "llama70b-a_worker0", 1200, named),
+        ("evictions_rising", rising, SICK, 1000, ["60 s before: restart on " + SICK]),
+    ]
+    story.alerts = [
+        alert(rule, "warning", text % key, story.now - ago, key, "llama70b-a", details)
+        for rule, text, key, ago, details in told
+    ]
+    for place in ("#/", "#/node/" + SICK):
+        browser = show(server, "/" + place, ".alert-card .incident h3")
+        browser.wait_for(lambda: browser.count(".alert-card [data-rule]") == 2)
+        [head] = browser.texts(".alert-card h3")
+        assert head.replace("\xa0", " ").startswith("After chunk_size 256 → 512 on "), place
+        assert browser.count(".alert-card .incident [data-rule]") == 2
+
+
 def change_that_leads_to_a_restart(story):
     """A change, what it is suspected of, and what the restart among that led to."""
     change_of_all_workers(story, 1348, "256", "512")

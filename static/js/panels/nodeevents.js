@@ -77,7 +77,7 @@ export class NodeEvents {
     const silences = status.silences?.filter(({ alert }) => alert.endsWith(`:${node.key}`));
     const counts = { [node.state]: 1 };
     const about = { ...status, counts, alerts: mine, silences, silences_total: 0 };
-    this.alerts.update(about, past, this.events, this.rows);
+    this.alerts.update(about, past, this.events, this.rows, allAlerts(status));
     const none = !(past || [...mine, ...(silences || [])]).length;
     this.alerts.element.hidden = none; // the state of the node is said above
     const isUnknown = this.missing !== "" && this.missing !== LOADING;

@@ -374,9 +374,12 @@ export function shortlyBefore(line, rows) {
   return row ? `${ageBefore(line.since - row.time)}: ${factOfRow(row)}` : "";
 }
 
-/** The last change before an alert that its facts name, with all its nodes; null without one. */
-function namedChange(line, rows) {
-  const isNamed = (change) => line.details.some((fact) => tells(fact, change));
+/**
+ * The last change before an alert that its facts name, or those of another `teller`, with all its
+ * nodes; null without one.
+ */
+function namedChange(line, rows, teller = line) {
+  const isNamed = (change) => teller.details.some((fact) => tells(fact, change));
   const mine = (node) => line.nodes.includes(node) || line.instances.includes(instanceOf({ node }));
   const changes = rows
     .filter(({ kind, time }) => kind === "changed" && time <= line.since + 1)
@@ -741,7 +744,7 @@ export class AlertCard {
 
   #drawAnew() {
     this.signature = "";
-    this.update(this.status, this.past, this.events, this.rows);
+    this.update(this.status, this.past, this.events, this.rows, this.everywhere);
   }
 
   #copy() {
@@ -758,10 +761,11 @@ export class AlertCard {
 
   /**
    * Show the alerts of now; with `past`, alert events of a fixed time range, those instead.
-   * `events` and their `rows` tell what happened before them, and what ended.
+   * `events` and their `rows` tell what happened before them, and what ended. Where these are a
+   * part of the cluster's alerts, `everywhere` are all of them.
    */
-  update(status, past = null, events = [], rows = []) {
-    Object.assign(this, { status, past, events, rows });
+  update(status, past = null, events = [], rows = [], everywhere = []) {
+    Object.assign(this, { status, past, events, rows, everywhere });
     this.now = past ? Math.min(status.time, bounds(status.time).end) : status.time;
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
     const isFar = (alert) => !isSilent(alert) && this.isOther(alert);
@@ -772,10 +776,14 @@ export class AlertCard {
     const ended = (past || !all.length ? [] : events.filter(isEnded)).map((event) =>
       lineOf([alertOfEvent(event, this.now)]),
     );
+    // An alert is told after the change that others of its group name, as on the cluster's page.
+    const groups = new Map();
+    for (const group of alertLines(past ? [] : everywhere))
+      for (const { id } of group.alerts) groups.set(id, group);
     // What the server tells of an alert of now has it already.
     for (const line of [...all, ...ended]) {
       if (!line.details.length) line.details = [shortlyBefore(line, rows)].filter(Boolean);
-      line.change = namedChange(line, rows);
+      line.change = namedChange(line, rows) || namedChange(line, rows, groups.get(line.id));
       if (!past) line.details = line.details.map((fact) => withStill(line, fact));
     }
     const active = this.lines.filter((line) => !line.silence);
