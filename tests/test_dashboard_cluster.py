@@ -2613,6 +2613,9 @@ def test_recent_events_stay_in_their_card_on_the_smallest_screen(show, server, s
         lasted = 1150 - 2 * rank
         story.event(1300, "node_down", node + " is down: timed out", lasted, "critical", node)
         story.event(1300 - lasted, "restart", node + " restarted", node=node)
+    name = "frankfurt-production-eu-west-1-llama70b-a_worker0"
+    story.nodes.append(dict(story.nodes[0], key=name, name=name))
+    story.event(9, "restart", name + " restarted", node=name)
     browser = show(server)
     browser.resize(320, 800)
     browser.wait_for(lambda: browser.has(".event-card .event-text"))
@@ -2631,6 +2634,13 @@ def test_recent_events_stay_in_their_card_on_the_smallest_screen(show, server, s
         show(server, address, ".events .for")
         browser.wait_for(lambda: lines == browser.script(parts), 5)
         assert browser.count(".events .for > :empty") == 0, "a line without words"
+        # The time is beside the first line of a name that needs two.
+        tops = (
+            "return [...document.querySelectorAll('.events > li:has(.whole) > :nth-child(-n + 3)')]"
+            ".map((one) => one.getBoundingClientRect().top)"
+        )
+        time, _, text = browser.script(tops)
+        assert abs(time - text) < 3, address
         assert browser.script("return document.documentElement.scrollWidth") == 320, address
 
 
