@@ -2641,6 +2641,7 @@ def test_recent_events_stay_in_their_card_on_the_smallest_screen(show, server, s
         )
         time, _, text = browser.script(tops)
         assert abs(time - text) < 3, address
+        assert browser.style(".event-text a .whole", "text-decoration-line") == "underline"
         assert browser.script("return document.documentElement.scrollWidth") == 320, address
 
 
