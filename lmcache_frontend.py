@@ -4951,6 +4951,11 @@ class NodeState:
         reasons = self.reasons if self.state == "degraded" else []
         return bool(reasons) and all(reason.startswith(SLOW) for reason in reasons)
 
+    def note_changed_here(self, names: Iterable[str], at: float) -> None:
+        """Note settings changed through us, and forget those of too long ago to matter."""
+        lately = {name: then for name, then in self.changed_here.items() if is_rollout(then, at)}
+        self.changed_here = {**lately, **dict.fromkeys(names, at)}
+
     def noticed_restart(self, at: float) -> None:
         self.restarts.append(at)
         self.restart_count += 1
@@ -5730,7 +5735,7 @@ class NodeEvents:
             state.sender = sender if is_reason else None
             if state.sender:
                 names = different_settings((state.facts_conf, state.conf))
-                state.changed_here.update(dict.fromkeys(names, state.sender.at))
+                state.note_changed_here(names, state.sender.at)
 
     def _note_state(self, state: NodeState, was: str, since: float, is_known: bool) -> None:
         """Note that a node came or went; it was in state ``was`` from ``since``, or before."""
@@ -6474,13 +6479,18 @@ def config_drift(
             yield common_alert("config_drift", what, key=key)
 
 
+def is_rollout(changed: float, now: float) -> bool:
+    """Tell whether a setting that was changed then may be on its way to other nodes now."""
+    return now - changed < ROLLOUT_SECONDS
+
+
 def changed_lately(states: Iterable[NodeState], now: float) -> set[str]:
     """The settings that were changed on any of the nodes through us in ROLLOUT_SECONDS."""
     return {
         name
         for state in states
         for name, at in state.changed_here.items()
-        if now - at < ROLLOUT_SECONDS
+        if is_rollout(at, now)
     }
 
 

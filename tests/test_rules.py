@@ -952,6 +952,15 @@ def test_a_rollout_that_goes_on_has_ten_minutes_from_its_last_change():
     assert differences(cluster) == ["a"]
 
 
+def test_settings_that_were_changed_long_ago_are_not_remembered():
+    state = node_state()
+    state.note_changed_here(["a", "b"], 1000.0)
+    state.note_changed_here(["b"], 1000.0 + lf.ROLLOUT_SECONDS - 1)
+    assert set(state.changed_here) == {"a", "b"}
+    state.note_changed_here(["c"], 1000.0 + lf.ROLLOUT_SECONDS)
+    assert set(state.changed_here) == {"b", "c"}
+
+
 def test_a_difference_that_came_from_elsewhere_is_told_at_once_also_beside_a_rollout():
     cluster = workers({"a": 1, "b": 1}, {"a": 1, "b": 1})
     set_elsewhere(cluster, "w1", b=2)
