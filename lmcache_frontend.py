@@ -6487,10 +6487,7 @@ def is_rollout(changed: float, now: float) -> bool:
 def changed_lately(states: Iterable[NodeState], now: float) -> set[str]:
     """The settings that were changed on any of the nodes through us in ROLLOUT_SECONDS."""
     return {
-        name
-        for state in states
-        for name, at in state.changed_here.items()
-        if is_rollout(at, now)
+        name for state in states for name, at in state.changed_here.items() if is_rollout(at, now)
     }
 
 
