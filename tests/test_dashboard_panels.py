@@ -824,6 +824,101 @@ def test_an_adapter_is_not_said_to_evict_nothing_where_the_status_does_not_tell(
         assert "other device" in browser.text("[aria-label='Registered workers']")
 
 
+@pytest.fixture
+def controller(browser, start):
+    """The Overview of a controller with two workers of an instance: the node, with ``beats``.
+
+    Those are the times of the workers' last heartbeats; the first worker holds ``keys``.
+    """
+    with open(ANSWERS) as file:
+        answers = json.load(file)["controller_0.5.6"]
+
+    def workers(_):
+        common = {"instance_id": "real_uds", "ip": "127.0.0.1", "registration_time": 1795425222.5}
+        return {
+            "workers": [
+                {
+                    **common,
+                    "worker_id": number,
+                    "port": 27271 + number,
+                    "last_heartbeat_time": beat,
+                    "key_count": server.keys - number,
+                }
+                for number, beat in enumerate(server.beats)
+            ],
+            "total_count": 2,
+        }
+
+    def keys(_):
+        instance = {"instance_id": "real_uds", "key_count": 2 * server.keys - 1, "worker_count": 2}
+        return {"instances": [instance], "total_key_count": instance["key_count"]}
+
+    with PanelNode() as server:
+        server.keys = 240
+        server.beats = [time.time() - 8, time.time() - 90]
+        server.pages = {path: tuple(answer) for path, answer in answers.items()}
+        server.pages["/controller/workers"] = workers
+        server.pages["/controller/key-stats"] = keys
+        front = start("--node", "c=%s" % server.address, "--poll-interval", "0.5")
+        wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "controller")
+        browser.goto("about:blank")
+        browser.goto(front.url + "/#/node/c")
+        wait_text(browser, "ago", CONTROLLER_WORKERS)
+        yield server
+
+
+CONTROLLER_WORKERS = "[aria-label='Workers']"
+HEARTBEATS = (
+    "return [...document.querySelectorAll(\"section[aria-label='Workers'] td\")]"
+    ".filter((cell) => cell.dataset.label === 'Last heartbeat').map((cell) => cell.textContent)"
+)
+
+
+def test_a_heartbeat_grows_no_older_when_its_table_is_sorted(browser, controller):
+    before = browser.script(HEARTBEATS)
+    # The late one stands first.
+    assert re.fullmatch("◆ late, 1 min 3[0-9] s ago", before[0].replace("\u00a0", " "))
+    assert re.fullmatch("([89]|1[0-9]) s ago", before[1].replace("\u00a0", " "))
+    later = browser.script(
+        "const now = Date.now, heads = [...document.querySelectorAll(\"[aria-label='Workers'] "
+        'thead button")];'
+        "Date.now = () => now() + 70000;"
+        "try { heads.find((e) => e.textContent === 'Address').click();" + HEARTBEATS + "; }"
+        "finally { Date.now = now; }"
+    )
+    assert sorted(later) == sorted(before)
+    assert "As of " in browser.text(CONTROLLER_WORKERS)
+
+
+def test_the_tables_of_a_controller_follow_its_polls_and_stay_sorted(browser, controller):
+    address = "[aria-label='Workers'] thead button"
+    browser.script(
+        "[...document.querySelectorAll(arguments[0])]"
+        ".find((e) => e.textContent === 'Address').click()",
+        address,
+    )
+    controller.keys = 300
+    controller.beats = [time.time(), time.time() - 100]
+    browser.wait_for(lambda: "300" in browser.text(CONTROLLER_WORKERS))
+    browser.wait_for(lambda: "599" in browser.text("[aria-label='Keys']"))
+    first, second = browser.script(HEARTBEATS)
+    assert "late" not in first and "late" in second
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_cards_of_two_workers_of_an_instance_have_heads_of_their_own(browser, controller, width):
+    heads = CONTROLLER_WORKERS + " tbody th"
+    browser.resize(2560, 900)
+    browser.wait_for(lambda: not browser.has(CONTROLLER_WORKERS + " .stacked"))
+    assert browser.texts(heads) == ["real_uds", "real_uds"]
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.has(CONTROLLER_WORKERS + " .stacked"))
+    assert browser.texts(heads) == ["real_uds · worker 1", "real_uds · worker 0"]
+    browser.resize(2560, 900)
+    browser.wait_for(lambda: browser.texts(heads) == ["real_uds", "real_uds"])
+    assert browser.has(CONTROLLER_WORKERS + " thead button")
+
+
 def test_layers_of_one_shape_are_one_group(browser, demo, show):
     show(demo, "cache", "llama70b-b_worker0")
     browser.wait_for(lambda: browser.has("section[aria-label='KV cache'] .layers"))

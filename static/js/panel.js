@@ -119,7 +119,7 @@ class PanelFrame {
       this.line.className = "panel-line";
       setText(this.rawBox, raw ?? "");
       const at = this.#controls().indexOf(document.activeElement);
-      replace(this.body);
+      if (!this.options.keeps) replace(this.body);
       this.body.classList.remove("stale");
       render(found.data, this.body);
       if (at >= 0) this.#focus(at);
@@ -144,7 +144,8 @@ class PanelFrame {
 /**
  * The frame of a node's panel: its title, and a menu with refresh, raw response, copy as curl, and
  * `entries()`; loading and failure are one line.
- * `load(signal)` returns {data, raw}; `render(data, body)` shows it. `path` and `curlOptions` make
+ * `load(signal)` returns {data, raw}; `render(data, body)` shows it, in an empty body unless the
+ * panel `keeps` what it drew. `path` and `curlOptions` make
  * the curl command; `tools` are controls beside the menu.
  */
 export const panelFrame = (options) => new PanelFrame(options);

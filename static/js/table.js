@@ -306,7 +306,7 @@ const STANDARD = {
  * num, lowFirst (low numbers are the worse ones), width, narrow (width where there is little
  * room), grow, growNarrow (grow there), title, sort: false, find: false, drop: the higher, the
  * sooner it is left out where room is short}. text and render get a second argument: {tight,
- * shows(id)}.
+ * cards, shows(id)}.
  */
 export class DataTable {
   constructor(options) {
@@ -322,7 +322,7 @@ export class DataTable {
     this.lines = []; // what is drawn: rows, their children, headings
     this.live = new Map(); // key -> TableRow or HeadingRow
     this.shownIds = new Set();
-    this.fit = { tight: false, shows: (id) => this.shownIds.has(id) };
+    this.fit = { tight: false, cards: false, shows: (id) => this.shownIds.has(id) };
     this.all = [];
     this.reported = false; // that there are no rows is said when it is known
     this.words = [];
@@ -715,17 +715,23 @@ export class DataTable {
 
   /** Rows as cards, with all columns, where the table is wider than its place. */
   #stack() {
-    const { classList, clientWidth } = this.element;
+    const { clientWidth } = this.element;
     if (clientWidth <= this.cardsAt) return; // it is too wide here, too
     const wereCards = this.cardsAt > 0;
-    this.cardsAt = 0;
-    classList.remove("stacked");
+    if (wereCards) this.#setCards(0);
     const isFitted = wereCards && this.#refit();
     if (!isFitted && this.element.scrollWidth > clientWidth + 1) {
-      this.cardsAt = clientWidth;
-      classList.add("stacked");
+      this.#setCards(clientWidth);
       if (this.#refit()) this.arrange();
     } else if (isFitted) this.arrange();
+  }
+
+  /** Rows become cards at this width, or with 0 rows again; some cells say more in a card. */
+  #setCards(width) {
+    this.cardsAt = width;
+    this.fit.cards = width > 0;
+    this.element.classList.toggle("stacked", this.fit.cards);
+    for (const entry of this.live.values()) if (entry instanceof TableRow) entry.fill(entry.row);
   }
 
   markAll() {

@@ -4,17 +4,10 @@
 import { timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
 import { facts, fitted, meter, nodeLink, stateMark } from "../controls.js";
-import { append, breakable, h, replace } from "../dom.js";
+import { append, breakable, h, replace, setText } from "../dom.js";
 import { byName, clock, duration, format, fullTime, plain, plural, when } from "../format.js";
 import { panelFrame } from "../panel.js";
-import {
-  getJson,
-  instanceName as instanceOf,
-  refreshNow,
-  shownNow,
-  store,
-  subscribe,
-} from "../server.js";
+import { getJson, instanceName as instanceOf, refreshNow, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
@@ -487,7 +480,7 @@ function mpFacts(data) {
 const WORKER_COLUMNS = [
   text("id", "Worker", (row) => row.id, {
     head: true,
-    text: (row, { tight }) => (tight ? `Worker ${row.id}` : row.id),
+    text: (row, { cards }) => (cards ? `Worker ${row.id}` : row.id),
   }),
   text("on", "KV cache", (row) => row.on),
   text("model", "Model", (row) => row.model_name || ""),
@@ -705,49 +698,100 @@ const directory = (data) => [
   h("details", { class: "all" }, h("summary", { class: "muted" }, "All values"), tree(data)),
 ];
 
-const silence = (row) => shownNow() - row.last_heartbeat_time;
-const isLate = (row) => silence(row) > LATE;
-const workers = (data) =>
-  rows(
-    "Workers",
-    [
-      text("instance", "Instance", (row) => row.instance_id, {
-        head: true,
-        text: (row, { tight }) =>
-          tight ? `${row.instance_id} · worker ${row.worker_id}` : row.instance_id,
-      }),
-      { ...number("worker", "Worker", (row) => row.worker_id), cls: "in-head" },
-      text("address", "Address", (row) => `${row.ip}:${row.port}`),
-      number("keys", "Keys", (row) => row.key_count),
-      number("since", "Registered", (row) => row.registration_time, when),
-      number(
-        "beat",
-        "Last heartbeat",
-        (row) => silence(row),
-        (age) => `${age > LATE ? "◆ late, " : ""}${duration(age)} ago`,
-      ),
-    ],
-    [...(data.workers || [])].sort(
+/** A table of what a controller counts. It is read again with the polls, and says of when it is. */
+class ControllerTable {
+  /** `rowsOf(data, time)` are the rows of a response that was read at that time. */
+  constructor(ctx, { title, path, columns, rowsOf, key, emptyText }) {
+    Object.assign(this, { ctx, path, rowsOf });
+    this.time = 0; // when the node returned what is shown, Unix seconds
+    this.isAsking = false;
+    this.as = h("p", { class: "quiet-line said-first" });
+    this.table = new DataTable({ label: title, columns, key, fixed: false, emptyText });
+    this.frame = panelFrame({
+      title,
+      path,
+      ctx,
+      keeps: true,
+      load: () => this.#load(),
+      render: (data, body) => this.#render(data, body),
+    });
+    subscribe(() => this.#follow(), ctx.signal);
+  }
+
+  async #load() {
+    const found = await this.ctx.json(this.path);
+    const kept = keptAnswer(this.ctx.node(), this.path);
+    this.time = kept ? kept.time : Date.now() / 1000;
+    return found;
+  }
+
+  #render(data, body) {
+    const list = this.rowsOf(data, this.time);
+    if (!body.firstChild) append(body, this.as, this.table.element);
+    setText(this.as, `As of ${clock(this.time)}.`);
+    this.table.update(list);
+  }
+
+  async #follow() {
+    const isThere = ["up", "degraded"].includes(this.ctx.node().state) && !store.error;
+    const isDue = Date.now() / 1000 - this.time >= LEAST_STEP;
+    if (!isThere || !isDue || !this.frame.loaded || this.isAsking) return;
+    this.isAsking = true;
+    await this.frame.run();
+    this.isAsking = false;
+  }
+}
+
+const silenceText = (age) => `${age > LATE ? "◆ late, " : ""}${duration(age)} ago`;
+
+/** Each with how long it was silent then: a table that is drawn again makes it no older. */
+function workerRows(data, time) {
+  const silence = ({ last_heartbeat_time: beat }) =>
+    isNumber(beat) ? Math.max(0, time - beat) : null;
+  const isLate = (row) => row.silence > LATE;
+  return (data.workers || [])
+    .map((one) => ({ ...one, silence: silence(one) }))
+    .sort(
       (a, b) =>
         isLate(b) - isLate(a) ||
         byName(`${a.instance_id} ${a.worker_id}`, `${b.instance_id} ${b.worker_id}`),
-    ),
-    (row) => `${row.instance_id}/${row.worker_id}`,
-    "No worker has registered yet.",
-  );
+    );
+}
 
-const keys = (data) =>
-  rows(
-    "Keys",
-    [
-      text("instance", "Instance", (row) => row.instance_id, { head: true }),
-      number("keys", "Keys", (row) => row.key_count),
-      number("workers", "Workers", (row) => row.worker_count),
-    ],
-    data.instances || [],
-    (row) => row.instance_id,
-    "No keys yet.",
-  );
+const CONTROLLER_WORKERS = {
+  title: "Workers",
+  path: "/controller/workers",
+  columns: [
+    text("instance", "Instance", (row) => row.instance_id, {
+      head: true,
+      text: (row, { cards }) =>
+        cards ? `${row.instance_id} · worker ${row.worker_id}` : row.instance_id,
+    }),
+    { ...number("worker", "Worker", (row) => row.worker_id), cls: "in-head" },
+    text("address", "Address", (row) => `${row.ip}:${row.port}`),
+    number("keys", "Keys", (row) => row.key_count),
+    number("since", "Registered", (row) => row.registration_time, when),
+    number("beat", "Last heartbeat", (row) => row.silence, silenceText),
+  ],
+  rowsOf: workerRows,
+  key: (row) => `${row.instance_id}/${row.worker_id}`,
+  emptyText: "No worker has registered yet.",
+};
+
+const CONTROLLER_KEYS = {
+  title: "Keys",
+  path: "/controller/key-stats",
+  columns: [
+    text("instance", "Instance", (row) => row.instance_id, { head: true }),
+    number("keys", "Keys", (row) => row.key_count),
+    number("workers", "Workers", (row) => row.worker_count),
+  ],
+  rowsOf: (data) => data.instances || [],
+  key: (row) => row.instance_id,
+  emptyText: "No keys yet.",
+};
+
+const controllerTable = (options) => (ctx) => new ControllerTable(ctx, options).frame.element;
 
 // ---- discovery service, other frontends ---------------------------------------
 
@@ -921,10 +965,7 @@ export const OWN_PANELS = {
     ],
   },
   controller: {
-    above: [
-      panel("Workers", "/controller/workers", workers),
-      panel("Keys", "/controller/key-stats", keys),
-    ],
+    above: [controllerTable(CONTROLLER_WORKERS), controllerTable(CONTROLLER_KEYS)],
   },
   discovery: { above: [panel("Reports", "/lmcache_infos", reports)] },
   frontend: { above: [itsStatus, children] },

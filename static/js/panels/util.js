@@ -81,9 +81,9 @@ const answers = new Map(); // "key path" -> {text, time}
  * kept.
  */
 export function keepAnswer(node, where, text) {
-  if (text.length > MOST_LETTERS || where.startsWith("/env")) return;
   const id = `${node.key} ${where}`;
-  answers.delete(id);
+  answers.delete(id); // an older one is no longer the last
+  if (text.length > MOST_LETTERS || where.startsWith("/env")) return;
   answers.set(id, { text, time: Date.now() / 1000 });
   if (answers.size > MOST_ANSWERS) answers.delete(answers.keys().next().value);
 }
