@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from support.browser import Browser
@@ -1163,6 +1164,22 @@ def test_alerts_are_copied_as_markdown(show, server):
         "Retrieve p99 149" in text.replace("\xa0", " ") and "▲ ×" in text
     )  # the figures, and how they moved
     assert server.url + "/?from=" in text.splitlines()[-1]  # a link to the same picture
+
+
+def test_a_copy_of_a_fixed_range_tells_the_states_and_time_of_its_end(show, server, story):
+    others = [one["key"] for one in story.nodes if one["key"] != SICK]
+    story.event(2200, "node_down", SICK + " is down", node=SICK, lasted=600)
+    story.event(500, "nodes", "New: " + others[0], node=others[0], added=others[:1])
+    end = int(story.now) - 2000
+    browser = show(server, "/?from=%d&to=%d" % (end - 1000, end))
+    browser.script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    counts = ".page-head .counts .state"
+    browser.wait_for(lambda: browser.texts(counts) == ["● 13 up", "■ 1 down"])
+    click_text(browser, "Copy as Markdown")
+    text = browser.wait_for(lambda: browser.script("return window.copied"))
+    moment = time.strftime("%H:%M:%S UTC: 13 up, 0 degraded, 1 down", time.gmtime(end))
+    head = text.splitlines()[0]
+    assert head.startswith("### LMCache, as of ") and head.endswith(moment), head
 
 
 def test_an_alert_names_what_changed_shortly_before_and_leads_to_what_to_do(show, server, story):

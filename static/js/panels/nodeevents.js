@@ -48,7 +48,7 @@ export class NodeEvents {
     this.range = null;
     const { key, kind } = ctx.node();
     const isOther = ({ node }) => node && node !== key && kind !== "frontend";
-    this.alerts = new AlertCard(undefined, isOther);
+    this.alerts = new AlertCard({ isOther });
     this.card = new EventCard(nodeLink(ctx.node(), "events"), MOST_ROWS);
     this.card.follow(this.alerts);
     this.element = h(

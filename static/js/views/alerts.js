@@ -684,15 +684,23 @@ function blockItems(blocks, now, opened, most = Infinity) {
   return items;
 }
 
+const COPIED = ["up", "degraded", "down"]; // states that a copy counts
+/** The nodes by state; null in a fixed range, when they were others. */
+const countsNow = () => (timeRange().live ? store.status.counts : null);
+
 /** The card of alerts: one line a group, silenced ones folded at its end. */
 export class AlertCard {
   /**
-   * `figures()` are the main figures in words, for the copy as Markdown; alerts that `isOther()`
-   * are folded into one line: without it, those that other frontends raised.
+   * `figures()` are the main figures in words and `counts()` the nodes by state, null where they
+   * are not known, for the copy as Markdown; alerts that `isOther()` are folded into one line:
+   * without it, those that other frontends raised.
    */
-  constructor(figures = () => [], isOther = ({ source }) => Boolean(source)) {
-    this.figures = figures;
-    this.isOther = isOther;
+  constructor({
+    figures = () => [],
+    counts = countsNow,
+    isOther = ({ source }) => Boolean(source),
+  } = {}) {
+    Object.assign(this, { figures, counts, isOther });
     this.title = h("h2", {}, "Alerts");
     this.count = h("span", { class: "hint" });
     this.list = h("ul", { class: "alerts" });
@@ -748,9 +756,11 @@ export class AlertCard {
   }
 
   #copy() {
-    const { counts, time } = store.status;
-    const states = [`${counts.up} up`, `${counts.degraded} degraded`, `${counts.down} down`];
-    const title = `LMCache, ${fullTime(time)}: ${states.join(", ")}`;
+    const { time } = store.status;
+    const counts = this.counts();
+    const states = COPIED.map((state) => `${counts?.[state] || 0} ${state}`).join(", ");
+    const moment = this.past ? `as of ${fullTime(this.now)}` : fullTime(time);
+    const title = `LMCache, ${moment}${counts ? `: ${states}` : ""}`;
     const [calm] = this.#calm(store.status);
     const more = { now: this.now, figures: this.figures(), link: fixedLink(time), calm };
     copy(

@@ -564,7 +564,10 @@ class ClusterView {
   constructor(root, signal, reveal) {
     Object.assign(this, { root, signal, reveal });
     this.head = new Head(signal);
-    this.alerts = new AlertCard(() => this.tiles.summary());
+    this.alerts = new AlertCard({
+      figures: () => this.tiles.summary(),
+      counts: () => this.#countStates(store.status),
+    });
     this.eventCard = new EventCard();
     this.eventCard.follow(this.alerts);
     this.charts = new ChartsCard({ charts: CHARTS, strip: true });
@@ -646,7 +649,7 @@ class ClusterView {
   }
 
   update(status) {
-    this.#drawHead(status);
+    this.head.update(status, this.#countStates(status));
     if (!status.nodes.length) {
       this.#showEmpty();
       return;
@@ -665,11 +668,11 @@ class ClusterView {
     this.#load();
   }
 
-  #drawHead(status) {
+  /** Nodes by state, in a fixed range at its end; null while they are not known. */
+  #countStates(status) {
+    if (timeRange().live) return status.counts;
     const isKnown = this.eventsRange === timeRange() && !this.history.isBlank;
-    const lasting = isKnown ? this.events.filter(lasts) : null;
-    const then = () => lasting && statesAt(status.nodes, lasting, this.added);
-    this.head.update(status, timeRange().live ? status.counts : then());
+    return isKnown ? statesAt(status.nodes, this.events.filter(lasts), this.added) : null;
   }
 
   #showEmpty() {
@@ -739,7 +742,7 @@ class ClusterView {
       return;
     }
     if (this.signal.aborted || this.empty) return;
-    this.#drawHead(store.status);
+    this.head.update(store.status, this.#countStates(store.status));
     this.#drawFigures(store.status);
     this.split.classList.remove("loading");
     if (this.reveal) this.tableArea.scrollIntoView({ block: "start" });
