@@ -464,6 +464,9 @@ def test_numbers_stay_with_their_units_and_short_pairs_together(run):
     )
     said = "Evictions are rising: 0.3 → 12 per second"
     assert run("controls.js", body, said) == "Evictions are rising: 0.3_→_12_per_second"
+    said = "TTFT p50 of api: 230 ms → 1.2 s; TTFT p50 of a: 230 ms → 409 ms"
+    kept = "TTFT p50 of api: 230_ms_→_1.2_s; TTFT p50 of a: 230_ms_→_409_ms"
+    assert run("controls.js", body, said) == kept
     said = "was 0 → 7.2 per minute; TTFT p50 of api is 410 ms, TTFT p50 421 ms"
     kept = "was 0_→_7.2_per_minute; TTFT p50 of api is 410_ms, TTFT p50_421_ms"
     assert run("controls.js", body, said) == kept

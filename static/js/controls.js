@@ -468,12 +468,12 @@ export const instanceLink = (name) => `#/?group=${encodeURIComponent(`i:${name}`
 
 const UNBROKEN = 24; // characters of a name that fits into a line of a telephone
 
-// "p50 2.6 s", "4 min 35 s", "2 times", "0.3 → 12 per minute" stay on one line.
+// "p50 2.6 s", "4 min 35 s", "2 times", "0.3 → 12 per minute", "9 ms → 1.2 s" stay together.
 const KEPT_SPACES = [
   /(?<=\d) (?=(?:[mµ]?s|min|h|d|times|per (?:second|minute))\b)/g,
   /(?<=\bp\d\d) (?=\d)/g,
   /(?<=\d[ \u00a0](?:min|h|d)) (?=\d)/g,
-  /(?<=(?:^|[ (])\S{1,7}) (?=→ \S{1,7}(?:[ \u00a0)]|$))/g,
+  /(?<=(?:^|[ (])[^ ]{1,7}) (?=→ [^ ]{1,7}(?:[ \u00a0)]|$))/g,
   /(?<=\u00a0→) | (?=(?:second|minute)\b)/g,
   /(?<=\bon) (?=\d)| (?=· )/g,
 ];

@@ -32,7 +32,7 @@ export function mount(root, ctx) {
       const { kind } = ctx.node();
       const others = keysFor(ctx.node()).length > 1;
       const of = !others
-        ? ""
+        ? " for this node"
         : kind === "frontend"
           ? " for the nodes behind this frontend"
           : " for this node’s instance";
