@@ -837,6 +837,9 @@ def test_an_instance_has_all_its_nodes_everywhere_whatever_frontend_they_are_beh
     # An MP server is an instance, too: a link to it shows it.
     browser = show(server, "/#/?group=i:mp-0")
     assert browser.texts(NAMES) == ["mp-0"]
+    # A group that is none is named as it is in the address.
+    browser = show(server, "/#/?group=model", "main .data")
+    browser.wait_for(lambda: "Only model ×" in " ".join(browser.text("main").split()))
 
 
 def test_an_instance_whose_ranks_are_not_all_nodes_says_which_are_missing(show, server, story):
@@ -1796,6 +1799,31 @@ def test_the_number_at_a_sign_counts_the_other_marks_that_it_stands_for(show, se
     for number, shown, told in signs:
         assert int(number) + shown == len(told.split("\n"))
     assert any("Alert" in told for _, _, told in signs)
+
+
+def test_what_a_finger_taps_in_a_chart_is_told_until_something_else_is_tapped(show, server, story):
+    browser = show(server)
+    browser.wait_for(lambda: browser.has("figure:first-child .chart-svg path"))
+    show_charts(browser)
+    tip = "figure:first-child .chart-tip:not([hidden])"
+
+    def tap(selector):
+        browser.devtools(
+            "Input.dispatchTouchEvent", type="touchStart", touchPoints=[middle(selector)]
+        )
+        browser.devtools("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def middle(selector):
+        code = "const {x, y, width, height} = document.querySelector(arguments[0])"
+        code += ".getBoundingClientRect(); return {x: x + width / 2, y: y + height / 2}"
+        return browser.script(code, selector)
+
+    tap("figure:first-child .chart-svg")
+    browser.wait_for(lambda: browser.has(tip))
+    browser.script("for (let n = 0; n < 3; n += 1) await new Promise(requestAnimationFrame)")
+    assert browser.has(tip), "it stays when the finger is lifted"
+    tap(".charts-card h2")
+    browser.wait_for(lambda: not browser.has(tip))
 
 
 def test_a_sign_with_a_number_lists_what_it_stands_for_and_leads_to_the_events_of_its_time(
@@ -3694,6 +3722,27 @@ def test_the_keyboard_alone_reaches_everything_with_a_visible_ring(show, server)
     order += ["All events", "Filter", "Select llama70b-a"]
     places = [reached.index(name) for name in order]
     assert places == sorted(places), reached
+
+
+def test_the_ring_of_a_link_in_an_alert_is_whole(show, server, story):
+    for one in story.nodes[:3]:
+        one.update(state="down", error="connection refused")
+        found = {"id": one["key"], "rule": "node_down", "severity": "critical", "node": one["key"]}
+        found.update(since=story.now - 60, group="node_down:", silence=None, details=[])
+        story.alerts.append(dict(found, text=one["key"] + " is unreachable: connection refused"))
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(".alerts p:first-child button.link"))
+    outside = browser.script(
+        "const links = [...document.querySelectorAll('.alerts p:first-child button.link')];"
+        "const rings = links.map((link) => {"
+        "  link.focus({focusVisible: true});"
+        "  const look = getComputedStyle(link);"
+        "  const more = parseFloat(look.outlineOffset) + parseFloat(look.outlineWidth);"
+        "  const [box, line] = [link, link.closest('p')].map((one) => one.getBoundingClientRect());"
+        "  return [line.top - box.top + more, box.bottom + more - line.bottom]; });"
+        "return rings"
+    )
+    assert outside and all(max(ends) <= 0.5 for ends in outside), outside
 
 
 def test_links_skip_to_the_content_and_to_the_nodes_of_any_view(show, server):

@@ -243,8 +243,7 @@ def test_a_legend_does_not_repeat_the_title_and_has_shares_after_what_is_whole(r
         "const line = ([name, share]) => ({name, share, times: [0, 60], values: [1, 2]});"
         "chart.update({series: given[0].map(line), start: 0, end: 60, interval: 60});"
         "return [...chart.keys.children].map((one) =>"
-        " [one.dataset.share || '', ...[...one.querySelectorAll('li:has(.swatch)')]"
-        ".map((item) => item.textContent)])"
+        " [one.dataset.share || '', ...[...one.children].map((item) => item.textContent)])"
     )
     assert run("chart.js", body, [["Queue"]]) == [["", "2"]]
     assert run("chart.js", body, [["Queue"], ["Waiting"]]) == [["", "Queue2", "Waiting2"]]
@@ -1538,7 +1537,7 @@ MARKED = (
 @pytest.mark.parametrize(
     "marks, counts",
     [
-        # the room on the left of the last sign is taken, and there is none on its right
+        # each on the side of what it counts
         (
             [
                 [85.5, "alert", True],
@@ -1547,7 +1546,7 @@ MARKED = (
                 [99, "alert"],
                 [99.5, "alert"],
             ],
-            ["+1"],
+            ["+1", "+1"],
         ),
         # a number of two digits before the next sign
         ([[40 + n / 10, "alert"] for n in range(13)] + [[45.6, "alert"]], ["+12"]),
@@ -1586,6 +1585,11 @@ def test_a_number_stands_after_the_signs_of_its_marks_and_what_has_room_has_a_si
     # A number does not take the room of the mark that it counts.
     pair = run("chart.js", body, [[20, "alert"], [24, "resolved"]])
     assert [numbers for _, numbers, _ in pair] == [[], []]
+    # It stands on the side where its marks are.
+    marks = [[84, "alert"], [85.6, "alert"], [86, "alert", True]]
+    ((_, ((_, before),), _),) = run("chart.js", body, [*marks, [20, "restart"]])[:1]
+    ((_, ((_, after),), _),) = run("chart.js", body, [[86, "alert", True], [86.2, "alert"]])[:1]
+    assert before < after
     # It stands on the side where it takes that of no other mark.
     marks = [[40, "alert", True], [43.4, "restart"], [46.8, "alert"], [46.9, "alert"]]
     (signs, ((number, at),), _), (alone, *_) = run("chart.js", body, marks)

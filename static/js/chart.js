@@ -75,6 +75,7 @@ const EDGE = 36; // px at the right in which a second sign is on the left of the
 const BEYOND = 10; // px that a number may reach into the margin of the chart
 /** The room of a sign: [left, right] px. */
 const aroundSign = (px) => [px - NEAR_MARK, px + NEAR_MARK];
+const isTouch = ({ pointerType }) => pointerType === "touch";
 const isApart = ([from, to], [left, right]) => to <= left || from >= right;
 const HEAD = 48; // px at the top of the window that the page's head covers
 const TIP_EDGE = 4; // px between the box of values and the edge of the window
@@ -456,8 +457,12 @@ export class Chart {
       h(
         "li",
         { title: one.about || null },
-        h("i", { class: `swatch${one.kind === "area" ? " area" : ""} ${one.look}` }),
-        isTitle(one) ? null : one.name,
+        isTitle(one)
+          ? null
+          : [
+              h("i", { class: `swatch${one.kind === "area" ? " area" : ""} ${one.look}` }),
+              one.name,
+            ],
         this.keyValues[i],
       );
     // What the values are shares of -> their items; those that are whole stand before "of ...:".
@@ -670,7 +675,8 @@ export class Chart {
 
   /**
    * The numbers of marks without a sign, where there is room beside the others' signs: on the side
-   * where they take that of the fewest marks. What has room for a sign of its own needs no number.
+   * where they take that of the fewest marks, then nearest to those that they count. What has room
+   * for a sign of its own needs no number.
    */
   #placeNumbers() {
     const taken = this.flags.flatMap(({ signs }) => signs.map(([, px]) => aroundSign(px)));
@@ -695,10 +701,13 @@ export class Chart {
       const lost = signs.filter(({ px }) => !isApart(place, aroundSign(px)));
       return lost.length + (place === onLeft && !isFirst ? 1 : 0); // another sign's, it would seem
     };
+    const counted = flag.near.filter((mark) => flag.signs.every(([signed]) => signed !== mark));
+    const middle = counted.reduce((sum, { px }) => sum + px, 0) / counted.length;
+    const away = ([from, to]) => Math.abs((from + to) / 2 - middle);
     const [place] = [onRight, [last - width, last], onLeft]
       .filter(([from, to]) => from >= 0 && to <= this.width + BEYOND)
       .filter((one) => taken.every((other) => isApart(one, other)))
-      .sort((a, b) => cost(a) - cost(b));
+      .sort((a, b) => cost(a) - cost(b) || away(a) - away(b));
     if (!place) return;
     taken.push(place);
     flag.numberAt = place[0] + COUNT_SPACE + (place === onRight ? 1 : 0);
@@ -946,9 +955,10 @@ export class Chart {
 
   #listen() {
     this.plot.addEventListener("pointermove", (event) => this.#move(event));
-    this.plot.addEventListener("pointerleave", () => {
-      if (!this.drag) this.#hide();
-    });
+    const leave = () => !this.drag && this.#hide();
+    // What a finger tapped stays when it is lifted.
+    this.plot.addEventListener("pointerleave", (event) => isTouch(event) || leave());
+    this.plot.addEventListener("pointercancel", leave);
     this.plot.addEventListener("pointerdown", (event) => this.#press(event));
     this.plot.addEventListener("pointerup", (event) => this.#release(event));
     this.plot.addEventListener("keydown", (event) => this.#key(event));
@@ -990,7 +1000,7 @@ export class Chart {
   }
 
   #press(event) {
-    if (!this.scale || event.button !== 0 || event.pointerType === "touch") return;
+    if (!this.scale || event.button !== 0 || isTouch(event)) return;
     const from = this.#aim(event);
     this.drag = { from, to: from, rect: this.#spanRect(from, from) };
     this.plot.append(this.drag.rect);
@@ -1005,10 +1015,19 @@ export class Chart {
     if (Math.abs(to - from) < LEAST_DRAG) {
       const px = this.#aim(event);
       if (this.isAbove) this.#openEvents(px);
+      else if (isTouch(event)) this.#showTapped(px);
       return;
     }
     this.#hide();
     setFixed(this.scale.time(Math.min(from, to)), this.scale.time(Math.max(from, to)));
+  }
+
+  /** Show the values of a place until something else is tapped. */
+  #showTapped(px) {
+    this.#show(this.scale.time(px));
+    const isElsewhere = ({ target }) => !this.plot.contains(target);
+    const end = (event) => isElsewhere(event) && this.#hide();
+    document.addEventListener("pointerdown", end, { once: true });
   }
 
   #spanRect(from, to) {

@@ -380,7 +380,7 @@ class Filters {
     const isInstance = memory.group.startsWith("i:"); // the list at the side lacks some
     const isMember = (node) => (isInstance ? instanceName(node) === name : members.has(node.key));
     this.only.hidden = !memory.group;
-    setText(this.only, `Only ${group ? group.label : name}  ×`);
+    setText(this.only, `Only ${group ? group.label : isInstance ? name : memory.group}  ×`);
     if (isInstance) this.table.unfold(name);
     this.isOffered = (node) =>
       (!memory.kind || node.kind === memory.kind) &&
