@@ -1348,6 +1348,17 @@ def test_a_node_that_goes_down_shows_when_and_why_and_heals(browser, show):
         )
 
 
+def test_the_start_of_a_process_is_that_of_the_one_which_runs_now(browser, worker, show):
+    started = "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %d\n"
+    worker.pages["/metrics"] = METRICS + started % (time.time() - 7200)
+    show(worker, "overview")
+    about = "section[aria-label='About this node']"
+    wait_text(browser, "2 h", about)
+    worker.pages["/metrics"] = METRICS.replace("4200", "3") + started % (time.time() - 240)
+    wait_text(browser, "4 min", about, 20)
+    assert "2 h" not in browser.text(about)
+
+
 def test_that_nothing_is_requested_of_a_node_that_is_down_is_said_once_for_all_panels(
     browser, show
 ):

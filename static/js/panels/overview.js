@@ -139,6 +139,7 @@ class Overview {
     this.ctx = ctx;
     this.more = new MoreFacts(ctx);
     this.kind = null;
+    this.asked = 0; // the time of the status with which more was asked
     this.useSig = "";
     this.aboutSig = "";
     this.figures = new NodeFigures(ctx, () => this.redraw());
@@ -175,10 +176,21 @@ class Overview {
     this.below.classList.add("own-panels");
     // What stands below is shown when this has its size.
     this.caches.classList.add("asking");
-    this.more.load().then(() => {
-      this.caches.classList.remove("asking");
-      this.redraw();
-    });
+    this.#loadMore();
+  }
+
+  async #loadMore() {
+    this.asked = Math.max(store.status.time, this.#begun(this.ctx.node()));
+    await this.more.load();
+    this.caches.classList.remove("asking");
+    this.redraw();
+  }
+
+  /** When the node restarted or came back last. */
+  #begun(node) {
+    const restarts = this.lately.events.filter((one) => one.kind === "restart");
+    const times = restarts.filter((one) => one.node === node.key).map((one) => one.time);
+    return Math.max(node.since || 0, ...times);
   }
 
   #drawPast(node) {
@@ -234,6 +246,8 @@ class Overview {
     if (!node || !status) return;
     this.#drawSpecial(node);
     this.lately.update(node, status);
+    // Its process may be another one now.
+    if (!isAway(node) && this.#begun(node) > this.asked) this.#loadMore();
     const hasFigures = !RUNS_ELSEWHERE.includes(node.kind);
     this.charts.hidden = !hasFigures;
     if (hasFigures) this.figures.update(node, status);
