@@ -1377,7 +1377,7 @@ def test_recent_events_fill_the_room_beside_the_alerts(show, server):
 def test_the_cards_of_alerts_and_events_end_on_one_line(show, server, story):
     del story.alerts[1:]
     browser = show(server)
-    browser.wait_for(lambda: browser.count(".event-card .events > li") > 3)
+    browser.wait_for(lambda: browser.count(".event-card .events > li") > 1)
     low = "return document.querySelector(arguments[0]).getBoundingClientRect().bottom"
     browser.wait_for(
         lambda: browser.script(low, ".alert-card") == browser.script(low, ".event-card")
@@ -1393,8 +1393,8 @@ def test_beside_few_alerts_are_few_events(show, server, story):
         "const low = (one) => document.querySelector(one).getBoundingClientRect().bottom;"
         "return low('.alert-card') - low('.alert-card .alerts > li:last-child')"
     )
-    browser.wait_for(lambda: browser.count(rows) == 4)
-    assert browser.script(free) < 90, "the card of the alerts is not mostly white"
+    browser.wait_for(lambda: 4 > browser.count(rows) > 1)
+    assert browser.script(free) < 60, "the card of the alerts is not mostly white"
     # With more alerts there are more of them.
     story.alerts.extend(gone)
     poll(browser)
@@ -1402,6 +1402,38 @@ def test_beside_few_alerts_are_few_events(show, server, story):
     # Below the alerts they take no room of theirs.
     browser.resize(900, 800)
     browser.wait_for(lambda: browser.count(rows) == 6)
+
+
+def test_without_active_alerts_few_events_are_beside_the_silences(show, server, story):
+    del story.alerts[2:]
+    for one in story.alerts:
+        one["silence"] = {"until": story.now + 3600, "comment": "", "by": "local (127.0.0.1)"}
+    rows, said = ".event-card .events > li", ".alert-card .all-well"
+    free = (
+        "const low = (one) => document.querySelector(one).getBoundingClientRect().bottom;"
+        "return low('.alert-card') - low('.alert-card .silenced')"
+    )
+    browser = show(server)
+    browser.wait_for(lambda: browser.text(said) == "All active alerts are silenced")
+    browser.wait_for(lambda: browser.count(rows) >= 2)
+    # The card of the alerts is not mostly white.
+    browser.wait_for(lambda: browser.script(free) < 48)
+    assert browser.text(".event-card .hint").startswith("last 1 h, 2 of ")
+    browser.click(".silenced summary")
+    link = ".silenced .quiet p a"
+    browser.wait_for(lambda: browser.has(link))
+    # A link in a line of text is not told by its colour alone.
+    assert browser.style(link, "text-decoration-line") == "underline"
+    story.alerts.clear()
+    kept_silence(story, SICK, story.now + 900)
+    for one in story.nodes:
+        one["state"] = "up"
+    # The room that the last visit left is not kept.
+    browser.script("localStorage.setItem('lmcache.alerts', '500')")
+    browser = show(server)
+    browser.wait_for(lambda: browser.text(said).startswith("All clear"))
+    browser.wait_for(lambda: browser.count(rows) >= 2)
+    browser.wait_for(lambda: browser.script(free) < 48)
 
 
 def test_an_alert_that_repeats_the_state_of_its_node_is_no_row_of_its_own(show, server, story):
@@ -2686,7 +2718,8 @@ def test_recent_events_stay_in_their_card_on_the_smallest_screen(show, server, s
         )
         time, _, text = browser.script(tops)
         assert abs(time - text) < 3, address
-        assert browser.style(".event-text a .whole", "text-decoration-line") == "underline"
+        for link in (".event-text a .whole", ".event-text .gap > .link"):
+            assert browser.style(link, "text-decoration-line") == "underline", link
         assert browser.script("return document.documentElement.scrollWidth") == 320, address
 
 

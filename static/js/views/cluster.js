@@ -743,8 +743,9 @@ class ClusterView {
     }
     if (this.signal.aborted || this.empty) return;
     this.head.update(store.status, this.#countStates(store.status));
-    this.#drawFigures(store.status);
+    // The events take the room that the alerts have now, not what those had before.
     this.split.classList.remove("loading");
+    this.#drawFigures(store.status);
     if (this.reveal) this.tableArea.scrollIntoView({ block: "start" });
     this.reveal = false;
   }
