@@ -26,7 +26,7 @@ import { errorText, goOn, namesText, resultCell, whyShut } from "./bulk.js";
 import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
-const BEFORE = 300; // seconds before the change that are compared with: few, as incidents end
+const BEFORE = 300; // seconds before the change, to compare with; more could hold an incident
 const DRAWN = 900; // seconds before the change that the charts show
 const LEAST_WAIT = 60; // seconds after which a comparison means something
 const COMPARED = 30; // nodes of the rest whose figures are asked for
@@ -112,7 +112,7 @@ class Rollout {
     return `${show(old)} → ${show(this.value)}`;
   }
 
-  /** Take over when the first node was changed, as its event tells it. */
+  /** Ask when the first node was changed: the event of the change has its time. */
   async date() {
     this.since = store.status.time; // it is not older than that
     try {
