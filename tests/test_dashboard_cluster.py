@@ -677,6 +677,12 @@ def test_a_latency_of_the_cluster_names_the_slowest_instance_and_says_what_it_co
     engines = [one for one in story.nodes if one["kind"] == "engine"]
     near = [one for one in engines if one["proxy"] == "local_proxy"]
     assert "%d of %d engines" % (len(near), len(engines)) in tile("TTFT")
+    for one in engines:
+        one["proxy"] = "local_proxy"
+    browser.wait_for(lambda: " of %d engines" % len(engines) not in tile("TTFT"))
+    engines[0]["state"] = "down"
+    rest = "%d of %d engines" % (len(engines) - 1, len(engines))
+    browser.wait_for(lambda: rest in tile("TTFT"))
     others[0]["metrics"].update(retrieve_p99=None, hit_tokens_per_second=100)
     some = "%d of %d instances" % (len(timed) - 1, len(timed))
     browser.wait_for(lambda: some in tile("Retrieve p99"))
@@ -3226,6 +3232,16 @@ def test_a_thousand_nodes_need_few_rows_and_little_script(show, fleet):
     before = browser.script(drawn, 0)
     assert browser.script(drawn, 60) == before, "rows around those in view are there already"
     assert browser.script(drawn, 400) != before
+    moved, gone = browser.script(
+        "const box = document.querySelector('main .table-wrap'); const removed = [];"
+        "const changed = (all) => all.forEach((one) => removed.push(...one.removedNodes));"
+        "const rows = box.querySelector('tbody:not(.spacer)');"
+        "new MutationObserver(changed).observe(rows, {childList: true});"
+        "box.scrollTop += 400; await new Promise((done) => setTimeout(done, 200));"
+        "const moved = removed.filter((row) => row.isConnected).length;"
+        "return [moved, removed.length - moved]"
+    )
+    assert moved == 0 and gone > 3, "a row that stays in sight is not laid out anew"
     browser.script(
         "const box = document.querySelector('main .table-wrap'); box.scrollTop = box.scrollHeight"
     )

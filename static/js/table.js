@@ -386,7 +386,7 @@ export class DataTable {
     const repaint = () => {
       const top = this.element.scrollTop;
       // Rows are kept around those in view: others are drawn before these are used up.
-      if (Math.abs(top - this.view.top) < (ROWS_AROUND / 2) * ROW_HEIGHT) return;
+      if (Math.abs(top - this.view.top) < (ROWS_AROUND / 3) * ROW_HEIGHT) return;
       this.view.top = top;
       if (this.isVirtual && !this.frame) this.frame = requestAnimationFrame(() => this.paint());
     };
@@ -687,29 +687,28 @@ export class DataTable {
     if (this.options.onpaint) this.options.onpaint();
   }
 
-  /**
-   * Put the lines from `from` up to `to` into the body, in their order, and take out all others.
-   */
+  /** Take out all lines but those from `from` up to `to`, and put these in their order. */
   #place(from, to, virtual) {
-    const wanted = new Set();
-    let at = this.body.firstChild;
-    for (let i = from; i < to; i += 1) {
-      const line = this.lines[i];
+    const lines = this.lines.slice(from, to).map((line) => {
       const heading = line instanceof Heading;
-      const id = heading ? line.id : this.options.key(line);
-      wanted.add(id);
-      if (!this.live.has(id))
-        this.live.set(id, heading ? new HeadingRow(this, line.name) : new TableRow(this));
-      const entry = this.live.get(id);
-      entry.fill(line);
-      if (virtual) entry.element.setAttribute("aria-rowindex", String(i + 2));
-      if (entry.element !== at) this.body.insertBefore(entry.element, at);
-      else at = at.nextSibling;
-    }
+      return { line, heading, id: heading ? line.id : this.options.key(line) };
+    });
+    const wanted = new Set(lines.map(({ id }) => id));
+    // First: a row that stays would have to be moved past those that go.
     for (const [id, entry] of this.live) {
       if (wanted.has(id)) continue;
       entry.element.remove();
       this.live.delete(id);
+    }
+    let at = this.body.firstChild;
+    for (const [i, { line, heading, id }] of lines.entries()) {
+      if (!this.live.has(id))
+        this.live.set(id, heading ? new HeadingRow(this, line.name) : new TableRow(this));
+      const entry = this.live.get(id);
+      entry.fill(line);
+      if (virtual) entry.element.setAttribute("aria-rowindex", String(from + i + 2));
+      if (entry.element !== at) this.body.insertBefore(entry.element, at);
+      else at = at.nextSibling;
     }
   }
 

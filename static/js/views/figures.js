@@ -38,7 +38,10 @@ const LEAST_MISSING = 0.1; // of the page's range that is worth a word
 const LEAST_REST = 0.005; // of a ratio that is worth a line of its own
 
 const worded = (value, unit, words) => (isNumber(value) ? words(format(value, unit)) : "");
-const enginesNote = ({ engines }) => (engines ? plural(engines, "engine") : "");
+/** How many engines, and of how many when not all of them. */
+const enginesNote = (count, { engines }) =>
+  count < engines ? `${plain(count)} of ${plural(engines, "engine")}` : plural(engines, "engine");
+const reportingNote = (counts) => (counts.engines ? enginesNote(counts.reporting, counts) : "");
 const joined = (...texts) => texts.filter(Boolean).join(" · ");
 
 // ---- tiles ----
@@ -64,11 +67,11 @@ const TILES = [
     id: "ttft_p50",
     chart: "latency",
     note: (t, counts) =>
-      counts.timed < counts.engines
-        ? `${counts.timed} of ${enginesNote(counts)}`
+      counts.timed < counts.reporting
+        ? enginesNote(counts.timed, counts)
         : joined(
             worded(t.ttft_p99, "seconds", (text) => `p99 ${text}`),
-            enginesNote(counts),
+            reportingNote(counts),
           ),
   },
   {
@@ -81,7 +84,7 @@ const TILES = [
   {
     id: "gpu_prefix_hit_rate",
     chart: "layers",
-    note: (t, counts) => enginesNote(counts),
+    note: (t, counts) => reportingNote(counts),
   },
   { id: "local_cache_bytes", chart: "sources", note: usage },
   {
@@ -131,17 +134,19 @@ export function servedNote(figures) {
 }
 
 /**
- * What the notes of tiles count: {engines, timed, slowest(figure, traffic)}, and whether a node
- * reports the use of its cache now. Other frontends report quantiles but no histograms: a median of
- * the cluster does not cover their nodes (`timed` engines it does), a p99 is that of the slowest
- * instance.
+ * What the notes of tiles count: {engines, reporting: those that respond now (in the past that is
+ * not known: all), timed, slowest(figure, traffic)}, and whether a node reports the use of its
+ * cache now. Other frontends report quantiles but no histograms: a median of the cluster does not
+ * cover their nodes (the `timed` engines it does), a p99 is that of the slowest instance.
  */
 function countsOf(status) {
-  const isEngine = (node) => node.kind === "engine";
-  const engines = status.nodes.filter(isEngine);
+  const engines = status.nodes.filter(({ kind }) => kind === "engine");
+  const responds = ({ state }) => state === "up" || state === "degraded";
+  const reporting = timeRange().live ? engines.filter(responds) : engines;
   return {
     engines: engines.length,
-    timed: engines.filter((node) => node.proxy === "local_proxy").length,
+    reporting: reporting.length,
+    timed: reporting.filter((node) => node.proxy === "local_proxy").length,
     slowest: (figure, traffic) => slowestNote(status.instances, figure, traffic),
     isUseReported: isNumber((status.totals || {}).local_cache_bytes),
   };
