@@ -7282,6 +7282,12 @@ class Past:
         first = self._older.first() if self._older is not None else None
         return memory if first is None else max(memory, self.watched.clock.wall() - first)
 
+    def start(self) -> float:
+        """Unix seconds of the oldest round or minute that there is; now without any."""
+        first = self._older.first() if self._older is not None else None
+        oldest = self.oldest_round()
+        return oldest if first is None else min(first, oldest)
+
     def document(
         self,
         keys: Mapping[str, str],
@@ -8029,6 +8035,7 @@ class StatusPage:
             "started": unix(self._began),
             "uptime": round(now - self._began, 3),
             "history_seconds": round(self._past.seconds()),
+            "history_start": rounded_time(self._past.start()),
             **self._about,
             "counts": {**{name: states.count(name) for name in STATES}, "total": len(states)},
             "totals": shown_figures(self._watched.totals),

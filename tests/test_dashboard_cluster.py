@@ -1715,7 +1715,10 @@ def test_live_holds_the_range_and_goes_on_with_it(show, server):
 def test_only_spans_that_the_server_keeps_are_offered(show, server, story):
     story.kept = 3600
     browser = show(server)
-    browser.wait_for(lambda: browser.texts(".range .seg button") == ["15 min", "1 h"])
+    browser.wait_for(lambda: browser.texts(".range .seg button") == ["15 min", "1 h", ""])
+    assert browser.label(".range .seg button:last-child") == "Custom range"
+    options = browser.texts(".range .span-box option")
+    assert options == ["Last 15 min", "Last 1 h", "Custom …"]
 
 
 def test_the_range_is_kept_from_view_to_view(show, server):
@@ -1737,6 +1740,153 @@ def test_a_span_is_chosen_and_zoomed_to_by_keyboard(show, server):
     browser.wait_for(lambda: "from=" in browser.url)
     assert browser.count(".charts-card .chart-tip:not([hidden])") == 0
     assert browser.count(".charts-card .cross[visibility=visible]") == 0
+
+
+CUSTOM = ".range .seg [aria-haspopup=dialog]"
+FIELDS = "dialog[open] input[name=%s]"
+
+
+def local(browser, time):
+    """A time as a field has it, in the zone of the browser."""
+    code = (
+        "const at = new Date(arguments[0] * 1000);"
+        "return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 19)"
+    )
+    return browser.script(code, time)
+
+
+def fill(browser, **times):
+    """Enter times into the fields as the picker of the browser does."""
+    for name, value in times.items():
+        browser.script(
+            "const e = document.querySelector(arguments[0]); e.value = arguments[1];"
+            "e.dispatchEvent(new Event('input', { bubbles: true }))",
+            FIELDS % name,
+            value,
+        )
+
+
+def filled(browser):
+    return [browser.property(FIELDS % name, "value") for name in ("from", "to")]
+
+
+def range_of(browser):
+    """The range of the address, in Unix seconds; None while it is live."""
+    found = re.search(r"[?]from=(\d+)&to=(\d+)#", browser.url)
+    return found and [int(found.group(1)), int(found.group(2))]
+
+
+def test_a_range_is_typed_with_the_mouse_and_back_undoes_it(show, server, story):
+    start, end = int(story.now) - 3000, int(story.now) - 1200
+    browser = show(server)
+    browser.click(CUSTOM)
+    browser.wait_for(lambda: browser.has("dialog[open]"))
+    assert browser.label(FIELDS % "from") == "From" and browser.label(FIELDS % "to") == "To"
+    now = int(time.time())
+    last = [[local(browser, now - ago - one) for one in (3600, 0)] for ago in range(-3, 60)]
+    assert filled(browser) in last
+    fill(browser, **{"from": local(browser, start), "to": local(browser, end)})
+    click_text(browser, "Show", "dialog")
+    browser.wait_for(lambda: range_of(browser) == [start, end] and not browser.has("dialog"))
+    browser.wait_for(lambda: browser.has(".fixed-range:focus"))
+    text = browser.text(".fixed-range")
+    assert browser.script(
+        "return (await import('/static/js/format.js')).spanText(...arguments)", start, end
+    ).replace("\xa0", " ") == text.replace("\xa0", " ")
+    browser.script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    browser.click(".range [aria-label^='Copy link']")
+    link = browser.wait_for(lambda: browser.script("return window.copied"))
+    assert link == server.url + "/?from=%d&to=%d#/" % (start, end)
+    # The range that is shown is what the form has, and an end in the future is the present.
+    browser.click(CUSTOM)
+    browser.wait_for(lambda: browser.has("dialog[open]"))
+    assert filled(browser) == [local(browser, start), local(browser, end)]
+    fill(browser, to=local(browser, end + 86400))
+    click_text(browser, "Show", "dialog")
+    browser.wait_for(lambda: range_of(browser) != [start, end])
+    assert range_of(browser)[0] == start and abs(range_of(browser)[1] - time.time()) < 60
+    browser.back()
+    browser.wait_for(lambda: range_of(browser) == [start, end])
+    browser.back()
+    browser.wait_for(lambda: range_of(browser) is None and not browser.has(".fixed-range"))
+
+
+def test_a_range_is_typed_with_the_keyboard(show, server, story):
+    start, end = int(story.now) - 3000, int(story.now) - 1200
+    browser = show(server, "/?from=%d&to=%d#/" % (start, end))
+    browser.focus(CUSTOM)
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has((FIELDS % "from") + ":focus"))
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has("dialog") and browser.has(CUSTOM + ":focus"))
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has((FIELDS % "from") + ":focus"))
+    browser.press("Tab", "Tab", "ArrowUp")  # a day later, or the first of this month
+    assert filled(browser)[0] != local(browser, start)
+    browser.press("ArrowDown", "Tab", "ArrowUp", "ArrowDown", "Enter")
+    browser.wait_for(lambda: not browser.has("dialog"))
+    assert range_of(browser) == [start, end]
+    browser.press("Control+k")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*"range from")
+    browser.wait_for(lambda: "from … to …" in browser.text(".palette [aria-selected=true]"))
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.has((FIELDS % "from") + ":focus"))
+    fill(browser, **{"from": local(browser, end - 600)})
+    browser.press("Enter")
+    browser.wait_for(lambda: range_of(browser) == [end - 600, end])
+    browser.wait_for(lambda: browser.has(CUSTOM + ":focus"))
+
+
+def test_in_a_narrow_page_a_range_is_typed_from_the_menu(show, server, story):
+    browser = show(server)
+    browser.resize(360, 800)
+    browser.focus(".span-box")
+    browser.choose(".span-box", "custom")
+    browser.wait_for(lambda: browser.has("dialog[open]"))
+    assert browser.property(".span-box", "value") == "3600"
+    assert browser.script("return document.documentElement.scrollWidth") == 360
+    browser.press("Enter")
+    browser.wait_for(lambda: range_of(browser))
+    browser.wait_for(lambda: browser.has(".span-box:focus"))
+    browser.click(".live")
+    browser.resize(1280, 800)  # here the menu takes the place of the buttons in a fixed range
+    browser.click(CUSTOM)
+    browser.wait_for(lambda: browser.has("dialog[open]"))
+    browser.press("Enter")
+    browser.wait_for(lambda: range_of(browser) and browser.has(".span-box:focus"))
+
+
+def test_a_range_that_cannot_be_shown_is_refused_at_its_field(show, server, story):
+    story.kept = 7200
+    browser = show(server)
+    begin = browser.script(
+        "return (await import('/static/js/server.js')).store.status.history_start"
+    )
+    browser.click(CUSTOM)
+    browser.wait_for(lambda: browser.has("dialog[open]"))
+    assert "History begins at " in browser.text("dialog")
+    wrong = "return [...document.querySelectorAll('dialog [aria-invalid]')].map((one) => one.name)"
+    said = "dialog .field-error[data-field]"
+    fill(browser, **{"from": "", "to": ""})
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.script(wrong) == ["from", "to"])
+    assert browser.texts(said) == ["Enter a date and a time."] * 2
+    assert browser.has((FIELDS % "from") + ":focus")
+    note = browser.attribute(FIELDS % "from", "aria-describedby")
+    assert browser.text("#" + note) == "Enter a date and a time."
+    first = int(begin) + 60  # it goes on with the time
+    fill(browser, **{"from": local(browser, begin - 60), "to": local(browser, first + 10)})
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.script(wrong) == ["from"])
+    assert browser.texts(said)[0].startswith("History begins at ")
+    fill(browser, **{"from": local(browser, first), "to": local(browser, first + 9)})
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.script(wrong) == ["to"])
+    assert range_of(browser) is None
+    fill(browser, to=local(browser, first + 10))
+    browser.press("Enter")
+    browser.wait_for(lambda: range_of(browser) == [first, first + 10])
 
 
 # ---- charts and tiles
@@ -3527,7 +3677,7 @@ def test_the_palette_finds_settings_figures_and_alerts(show, server, typed, grou
     browser.wait_for(lambda: browser.has("dialog.palette input"))
     assert browser.texts(".palette-group")[0] == "Alerts"
     spans = [one for one in browser.texts(".palette-text") if one.startswith("Time range: last")]
-    assert len(spans) == browser.count("header .seg button")
+    assert len(spans) == browser.count("header .seg button:not([aria-haspopup])")
     browser.press(*typed)
     find = (
         "const groups = [...document.querySelectorAll('.palette-group')];"

@@ -624,6 +624,51 @@ def test_a_range_that_cannot_be_shown_is_a_fault_of_the_address(run, search, fau
     assert run("address.js", "return rangeFault(...given)", search, 5000) == fault
 
 
+NIGHT = 100_000  # seconds after 1970 at which the history begins; "now" is 1,000 s later
+
+
+@pytest.mark.parametrize(
+    "start, end, wrong, words",
+    [
+        (0, 10, [], ""),  # the first ten seconds that there are
+        (-1, 10, ["from"], "History begins at "),
+        (0, 9, ["to"], "Enter a time at least 10 s after the start."),
+        (0, 0, ["to"], "Enter a time after the start."),
+        (100, 99, ["to"], "Enter a time after the start."),
+        (990, 1000, [], ""),
+        (990, 5000, [], ""),  # it ends now
+        (991, 5000, ["from"], "Enter a time at least 10 s ago."),
+        (1000, 5000, ["from"], "Enter a time at least 10 s ago."),
+        (1001, 5000, ["from"], "This is in the future: it is "),
+        (None, 100, ["from"], "Enter a date and a time."),
+        (100, None, ["to"], "Enter a date and a time."),
+        (-1, -2, ["from", "to"], "History begins at "),
+        (None, None, ["from", "to"], "Enter a date and a time."),
+    ],
+)
+def test_a_typed_range_is_refused_at_the_field_that_is_wrong(run, start, end, wrong, words):
+    times = [time if time is None else NIGHT + time for time in (start, end)]
+    found = run(
+        "views/timerange.js",
+        "const [from, to, ...more] = given;"
+        "const problems = rangeProblems(from ?? NaN, to ?? NaN, ...more);"
+        "return problems.map(({ field, message }) => [field, message])",
+        *times,
+        NIGHT,
+        NIGHT + 1000,
+    )
+    assert [field for field, _ in found] == wrong
+    assert not found or found[0][1].startswith(words)
+
+
+def test_where_the_history_begins_is_told_with_its_day_when_that_is_another(run):
+    body = "return rangeProblems(...given).map(({ message }) => message)"
+    begin = run("views/timerange.js", "return new Date(2026, 8, 3, 2, 10, 11) / 1000")
+    for now, words in ((begin + 3600, "02:10:11"), (begin + 86400, "02:10:11 on 3 Sep")):
+        said = run("views/timerange.js", body, begin - 1, begin + 60, begin, now)
+        assert said == ["History begins at %s." % words]
+
+
 # ---- tables
 
 

@@ -536,13 +536,16 @@ def test_after_a_restart_the_same_history_is_answered_from_the_file(watcher):
     first.watch(30)
     before = first.ask_history(1800)
     assert (before["source"], before["interval"]) == ("memory", 10.0)
+    assert first.monitor.status()["history_start"] == before["start"]
     first.end()
     second = watcher(clock)
     after = second.ask_history(1800)
     assert (after["source"], after["interval"]) == ("file", 60.0)
     values = [value for value in after["series"][0]["values"] if value is not None]
     assert values == pytest.approx([0.5] * len(values)) and len(values) >= 28
-    assert second.monitor.status()["history_seconds"] >= 1790
+    status = second.monitor.status()
+    assert status["history_seconds"] >= 1790
+    assert status["history_start"] == before["start"] // 60 * 60
 
 
 def test_an_answer_joins_what_the_file_and_what_memory_has(watcher):

@@ -26,7 +26,7 @@ export function parseRoute(hash = location.hash) {
 
 const DEFAULT = "1h";
 const SIZES = { s: 1, m: 60, h: 3600, d: 86400 }; // seconds
-const LEAST_ZOOM = 10; // seconds
+export const LEAST_ZOOM = 10; // seconds
 const LATE = 60; // seconds that a range may end after now: clocks differ
 
 /** The spans that are offered: [name in the address, label, seconds]. */

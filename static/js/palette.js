@@ -22,7 +22,7 @@ import {
   trusted,
 } from "./server.js";
 import { DEFAULTS } from "./panels/defaults.js";
-import { offeredSpans, setTheme, unlock } from "./shell.js";
+import { chooseRange, offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines, carefully, sentenceOf, silence } from "./views/alerts.js";
 import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
 import { instancesOf } from "./views/instances.js";
@@ -484,6 +484,7 @@ function actionEntries(node) {
       also: "show",
       act: () => setLast(seconds),
     })),
+    { text: "Time range: custom, from … to …", also: "show date", act: chooseRange },
     ...INTERVALS.map((one) => ({
       text: `Update this page every ${one} s`,
       act: () => setRefresh(one),

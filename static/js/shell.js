@@ -63,7 +63,8 @@ export const serverNow = () =>
 
 const spans = h("span", { class: "seg", role: "group", "aria-label": "Time range" });
 const spanBox = h("select", { class: "span-box", "aria-label": "Time range" });
-const fixedNote = h("span", { class: "fixed-range" });
+const CUSTOM = "Custom range";
+const customButton = h("button", { type: "button", title: CUSTOM, "aria-haspopup": "dialog" });
 const liveButton = h("button", { type: "button", class: "live" });
 const linkButton = h(
   "button",
@@ -86,6 +87,16 @@ function toggleLive() {
   }
   const { start, end } = bounds(serverNow());
   setFixed(start, end);
+}
+
+/** Ask for a range from one time to another. */
+export async function chooseRange() {
+  const module = await opened(() => import("./views/timerange.js"));
+  if (!module) return;
+  await module.askRange();
+  // In a narrower page another control stands for a fixed range.
+  for (const one of [customButton, spanBox])
+    if (document.activeElement === document.body) one.focus();
 }
 
 function lastSpan() {
@@ -121,18 +132,28 @@ function drawRange() {
         label,
       ),
     ),
+    customButton,
   );
+  replace(customButton, range.live ? icon("range") : spanText(range.from, range.to));
+  customButton.className = range.live ? "" : "fixed-range";
+  customButton.setAttribute("aria-pressed", String(!range.live));
+  if (range.live) customButton.setAttribute("aria-label", CUSTOM);
+  else customButton.removeAttribute("aria-label");
   replace(
     spanBox,
     range.live ? null : h("option", { value: "" }, briefSpan(range)),
     choices.map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
+    h("option", { value: "custom" }, "Custom …"),
   );
-  spanBox.value = range.live ? String(range.seconds) : "";
-  setText(fixedNote, range.live ? "" : spanText(range.from, range.to));
-  fixedNote.hidden = range.live;
+  showSpan();
   liveButton.setAttribute("aria-pressed", String(range.live));
   liveButton.title = range.live ? "Hold this range" : "Follow the current time";
   replace(liveButton, range.live ? [h("i"), store.error ? "Offline" : "Live"] : "Go live");
+}
+
+function showSpan() {
+  const { live, seconds } = timeRange();
+  spanBox.value = live ? String(seconds) : "";
 }
 
 /** A link may name a range that cannot be shown: that is said, and the address is put right. */
@@ -146,11 +167,15 @@ function checkRange() {
 
 function startRange() {
   spanBox.addEventListener("change", () => {
-    if (spanBox.value) setLast(Number(spanBox.value));
+    const isCustom = spanBox.value === "custom";
+    if (spanBox.value && !isCustom) setLast(Number(spanBox.value));
+    showSpan();
+    if (isCustom) chooseRange();
   });
+  customButton.addEventListener("click", chooseRange);
   liveButton.addEventListener("click", toggleLive);
   linkButton.addEventListener("click", () => copy(fixedLink(serverNow()), "Link copied"));
-  rangeTools.append(spans, spanBox, fixedNote, liveButton, linkButton);
+  rangeTools.append(spans, spanBox, liveButton, linkButton);
   const place = () =>
     (narrow.matches ? part(".range-row") : part(".range-place")).append(rangeTools);
   narrow.addEventListener("change", place);

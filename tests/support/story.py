@@ -138,6 +138,7 @@ class Story:
             "time": time.time(),
             "poll_interval": 5,
             "history_seconds": self.kept,
+            "history_start": time.time() - self.kept,
             "demo": self.demo,
             "started": self.started,
             "counts": dict(counts, total=len(states)),
