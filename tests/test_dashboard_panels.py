@@ -4,6 +4,7 @@ On demo nodes, and on nodes that answer as each test says.
 """
 
 import builtins
+import contextlib
 import json
 import os
 import re
@@ -888,6 +889,90 @@ def test_a_heartbeat_grows_no_older_when_its_table_is_sorted(browser, controller
     )
     assert sorted(later) == sorted(before)
     assert "As of " in browser.text(CONTROLLER_WORKERS)
+
+
+@pytest.fixture
+def other_clock(browser):
+    """Load a page in a browser whose clock is so many seconds ahead; its tests end before it."""
+    with contextlib.ExitStack() as ends:
+
+        def load(url, seconds):
+            ends.enter_context(browser.clock_ahead(seconds))
+            browser.goto("about:blank")
+            browser.goto(url)
+            return browser
+
+        yield load
+
+
+AHEAD = pytest.mark.parametrize("ahead", [30, -3600])  # seconds of the browser's clock
+
+
+@AHEAD
+def test_a_heartbeat_is_as_old_as_by_the_clock_of_the_server(
+    browser, controller, other_clock, ahead
+):
+    other_clock(browser.url, ahead)
+    wait_text(browser, "ago", CONTROLLER_WORKERS)
+    beats = [text.replace("\u00a0", " ") for text in browser.script(HEARTBEATS)]
+    assert re.fullmatch("◆ late, 1 min [34][0-9] s ago", beats[0])
+    assert re.fullmatch("([89]|[12][0-9]) s ago", beats[1])
+    # Of this minute or of the one before it, by the clock of this machine.
+    said = browser.text(CONTROLLER_WORKERS + " .said-first")
+    assert any(
+        time.strftime("As of %H:%M:", time.localtime(time.time() - late)) in said
+        for late in (0, 60)
+    )
+
+
+AGES = (
+    "return [...document.querySelectorAll('[data-since]')].map((one) => [one.textContent,"
+    " Number(one.dataset.since)])"
+)
+
+
+def seconds_of(text):
+    """The seconds of a length of time."""
+    parts = re.findall(r"(\d+)\s(h|min|s)\b", text)
+    return sum(int(count) * {"h": 3600, "min": 60, "s": 1}[unit] for count, unit in parts)
+
+
+@AHEAD
+def test_how_long_a_node_is_down_is_told_each_second_by_the_clock_of_the_server(
+    browser, start, other_clock, ahead
+):
+    # After its first poll nothing is polled for a minute: the status has an old time.
+    front = start("--node", "w0=127.0.0.1:1", "--poll-interval", "60")
+    wait_for(lambda: front.ask("/api/status").json()["counts"]["down"])
+    other_clock(front.url + "/#/node/w0", ahead)
+    browser.wait_for(lambda: browser.has(".note.down [data-since]"))
+    for _ in range(3):
+        shown, now = browser.script(AGES), time.time()
+        assert all(abs(seconds_of(text) - (now - since)) < 3 for text, since in shown), shown
+        browser.wait_for(lambda: browser.script(AGES)[0][0] != shown[0][0])
+
+
+@AHEAD
+def test_silences_links_and_updates_have_the_clock_of_the_server(
+    browser, start, other_clock, ahead
+):
+    front = start("--node", "w0=127.0.0.1:1", "--poll-interval", "0.5")
+    wait_for(lambda: front.ask("/api/status").json()["alerts"])
+    other_clock(front.url, ahead)
+    face = ".alerts .menu-box > button"
+    browser.wait_for(lambda: browser.has(face))
+    browser.click(face)
+    browser.wait_for(lambda: browser.has(".alerts .menu"))
+    hours = [
+        time.strftime("until %H:%M", time.localtime(time.time() + 3600 - late)) for late in (0, 60)
+    ]
+    assert any(one in browser.text(".alerts .menu") for one in hours), browser.text(".alerts .menu")
+    assert re.search(r"Updated (just now|\d s ago)", browser.text("main").replace("\u00a0", " "))
+    link = "const { fixedLink } = await import('/static/js/address.js');"
+    link += "const { serverNow } = await import('/static/js/format.js');"
+    link += "return fixedLink(serverNow())"
+    to = int(re.search(r"to=(\d+)", browser.script(link)).group(1))
+    assert abs(to - time.time()) < 3
 
 
 def test_the_tables_of_a_controller_follow_its_polls_and_stay_sorted(browser, controller):

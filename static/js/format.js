@@ -232,6 +232,20 @@ const ZONE = lazily(
 const COLLATOR = lazily(() => new Intl.Collator("en", { numeric: true, sensitivity: "base" }));
 const two = (value) => String(value).padStart(2, "0");
 
+let ahead = 0; // seconds by which the server's clock is ahead of the browser's
+
+/**
+ * Note what a response tells: the server's clock showed this second, Unix time, between two times
+ * of the browser's. Times that the server and nodes tell are compared with serverNow() alone.
+ */
+export function setServerClock(second, sent, received) {
+  if (Number.isFinite(second))
+    ahead = Math.min(Math.max(ahead, second - received), second + 1 - sent);
+}
+
+/** The time now by the server's clock, Unix seconds. */
+export const serverNow = () => Date.now() / 1000 + ahead;
+
 /** The order of names as people count: w2 before w10. */
 export const byName = (a, b) => COLLATOR().compare(a, b);
 
@@ -248,7 +262,7 @@ const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const yearOf = (time) => new Date(time * 1000).getFullYear();
 
 /** A day in the viewer's zone: "3 Sep", with its year when that is another one than at `now`. */
-export function day(time, now = Date.now() / 1000) {
+export function day(time, now = serverNow()) {
   const date = new Date(time * 1000);
   const year = yearOf(time) === yearOf(now) ? "" : ` ${yearOf(time)}`;
   return `${date.getDate()} ${MONTHS[date.getMonth()]}${year}`;
@@ -266,23 +280,23 @@ export function timeLabel(time, step) {
  * When something was, as short as it is clear: the time of day, with the day when that is another
  * one.
  */
-export function when(time, now = Date.now() / 1000) {
+export function when(time, now = serverNow()) {
   return day(time, now) === day(now, now) ? clock(time) : `${day(time, now)} ${hour(time)}`;
 }
 
 /** The same in a sentence: "at 14:30:02", "on 3 Sep at 14:30". */
-export const atWhen = (time, now = Date.now() / 1000) =>
+export const atWhen = (time, now = serverNow()) =>
   day(time, now) === day(now, now) ? `at ${clock(time)}` : `on ${day(time, now)} at ${hour(time)}`;
 
 /** The same without seconds: "14:30", "3 Sep 14:30". */
-export const minuteOf = (time, now = Date.now() / 1000) =>
+export const minuteOf = (time, now = serverNow()) =>
   day(time, now) === day(now, now) ? hour(time) : when(time, now);
 
 /** Until when something is: "14:30", with the day when that is another one than at `now`. */
-export const untilText = (time, now = Date.now() / 1000) => `until ${minuteOf(time, now)}`;
+export const untilText = (time, now = serverNow()) => `until ${minuteOf(time, now)}`;
 
 /** A span of time: "02:26 – 03:26", with the days when they are not today's. */
-export function spanText(start, end, now = Date.now() / 1000) {
+export function spanText(start, end, now = serverNow()) {
   const short = end - start < 300 ? clock : hour;
   const [first, last, today] = [start, end, now].map((time) => day(time, now));
   const began = first === last && last === today ? short(start) : `${first} ${short(start)}`;

@@ -11,7 +11,7 @@ import {
   stateMark,
 } from "./controls.js";
 import { breakable, h, icon, replace, whole } from "./dom.js";
-import { plural, untilText, when } from "./format.js";
+import { plural, serverNow, untilText, when } from "./format.js";
 import {
   getText,
   instanceName,
@@ -453,7 +453,7 @@ function compareEntry(node) {
   return [{ text: `Compare ranks of ${instance}`, href, act: go(href) }];
 }
 
-const inAnHour = () => untilText(Date.now() / 1000 + HOUR);
+const inAnHour = () => untilText(serverNow() + HOUR);
 
 function silenceEntries(node) {
   const alerts = ((store.status && store.status.alerts) || []).filter(
@@ -631,7 +631,7 @@ class Palette {
   async #loadChanges() {
     const { time } = store.status;
     try {
-      const range = { start: time - CHANGES_OF, end: Math.max(time, Date.now() / 1000) };
+      const range = { start: time - CHANGES_OF, end: Math.max(time, serverNow()) };
       this.changes = eventRows(await loadEvents(range, undefined, { kind: "changed" }));
     } catch (error) {
       return; // the rest is found without them

@@ -1,7 +1,7 @@
 // The only module that talks to the server: requests, and what the page knows from them (the
 // status that a poller keeps fresh, who we are). Small preferences are kept here too.
 
-import { addressText } from "./format.js";
+import { addressText, serverNow, setServerClock } from "./format.js";
 
 const BASE = new URL(".", document.baseURI).href;
 const TOKEN_KEY = "lmcache.token";
@@ -113,7 +113,7 @@ export async function request(
     if (signal.aborted) limit.abort();
     signal.addEventListener("abort", stop);
   }
-  const started = performance.now();
+  const [started, sent] = [performance.now(), Date.now() / 1000];
   try {
     const response = await fetch(BASE + path.replace(/^\//, ""), {
       method,
@@ -124,6 +124,9 @@ export async function request(
       credentials: "same-origin",
       redirect: "follow",
     });
+    // The time in a status is that of its last round; what a node returns has the node's date.
+    const date = path.startsWith("api/") ? response.headers.get("date") : null;
+    setServerClock(Date.parse(date) / 1000, sent, Date.now() / 1000);
     const text = await response.text();
     return {
       status: response.status,
@@ -247,7 +250,7 @@ export const store = {
   status: null, // last /api/status
   byKey: new Map(), // its nodes by key
   instances: new Map(), // ids of its instances -> their names
-  received: 0, // when it arrived, Unix seconds on this machine's clock
+  received: 0, // when it arrived, Unix seconds by the server's clock
   error: null, // why the last poll failed
   failures: 0,
   retryAt: 0,
@@ -294,7 +297,7 @@ export function recall(name, fallback) {
 }
 
 /** The current time as the page shows it, Unix seconds; it stops while the server is away. */
-export const shownNow = () => (store.error ? store.received : Date.now() / 1000);
+export const shownNow = () => (store.error ? store.received : serverNow());
 
 /** What is said of a part of the page that could not be loaded: "view", "panel". */
 export const loadFailure = (part, error) =>
@@ -312,7 +315,7 @@ export async function loadModule(load) {
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     // Whether it is away is asked at once, but not again: the poller goes on at its own pace.
-    if (!store.error && Date.now() / 1000 - store.received > FRESH) poll();
+    if (!store.error && serverNow() - store.received > FRESH) poll();
     const unreachable = new Error(NO_RESPONSE);
     throw Object.assign(unreachable, { isUnreachable: true });
   }
@@ -406,7 +409,7 @@ async function ask(path) {
     store.status = Object.assign(status, { counts: countStates(status) });
     store.byKey = new Map(status.nodes.map((node) => [node.key, node]));
     store.instances = new Map(status.instances.map((one) => [one.id, one.name]));
-    store.received = Date.now() / 1000;
+    store.received = serverNow();
     store.error = null;
     store.failures = 0;
     if (back) loadSession();

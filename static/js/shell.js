@@ -25,7 +25,7 @@ import {
   updateOutlierTag,
 } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { byName, clock, duration, hour, plain, plural, spanText } from "./format.js";
+import { byName, clock, duration, hour, plain, plural, serverNow, spanText } from "./format.js";
 import {
   getToken,
   instanceName,
@@ -54,10 +54,6 @@ const KEPT = 3600; // seconds of history that every server has
 const NODE_LIMIT = 60; // nodes of a group that are listed; the table has them all
 const MANY_GROUPS = 24; // from here on only what needs attention is listed by name
 const ATTENTION_LIMIT = 12;
-
-/** The server's time, as far as this page knows it. */
-export const serverNow = () =>
-  store.status ? store.status.time + (Date.now() / 1000 - store.received) : Date.now() / 1000;
 
 // ---- the time range ----
 
@@ -158,8 +154,7 @@ function showSpan() {
 
 /** A link may name a range that cannot be shown: that is said, and the address is put right. */
 function checkRange() {
-  // What the server says may be a little old.
-  const fault = store.status && mendRange(Math.max(serverNow(), Date.now() / 1000));
+  const fault = store.status && mendRange(serverNow());
   if (!fault) return;
   const shown = `showing the last ${duration(timeRange().seconds)}`;
   toast(`The time range of this link is ${fault}: ${shown}.`, "bad");

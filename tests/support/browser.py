@@ -487,6 +487,16 @@ class Browser:
         """A command of the Chrome DevTools Protocol."""
         return self._do("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
+    @contextlib.contextmanager
+    def clock_ahead(self, seconds):
+        """Pages that are loaded meanwhile have a clock that is so much ahead of this machine's."""
+        source = "{ const now = Date.now; Date.now = () => now() + %d; }" % (1000 * seconds)
+        script = self.devtools("Page.addScriptToEvaluateOnNewDocument", source=source)
+        try:
+            yield
+        finally:
+            self.devtools("Page.removeScriptToEvaluateOnNewDocument", **script)
+
     def console(self, levels=("SEVERE", "WARNING")):
         """What the page wrote to the console since it was last asked.
 

@@ -5,7 +5,17 @@ import { timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
 import { facts, fitted, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
-import { byName, clock, duration, format, fullTime, plain, plural, when } from "../format.js";
+import {
+  byName,
+  clock,
+  duration,
+  format,
+  fullTime,
+  plain,
+  plural,
+  serverNow,
+  when,
+} from "../format.js";
 import { panelFrame } from "../panel.js";
 import { getJson, instanceName as instanceOf, refreshNow, store, subscribe } from "../server.js";
 import { DataTable } from "../table.js";
@@ -721,7 +731,7 @@ class ControllerTable {
   async #load() {
     const found = await this.ctx.json(this.path);
     const kept = keptAnswer(this.ctx.node(), this.path);
-    this.time = kept ? kept.time : Date.now() / 1000;
+    this.time = kept ? kept.time : serverNow();
     return found;
   }
 
@@ -734,7 +744,7 @@ class ControllerTable {
 
   async #follow() {
     const isThere = ["up", "degraded"].includes(this.ctx.node().state) && !store.error;
-    const isDue = Date.now() / 1000 - this.time >= LEAST_STEP;
+    const isDue = serverNow() - this.time >= LEAST_STEP;
     if (!isThere || !isDue || !this.frame.loaded || this.isAsking) return;
     this.isAsking = true;
     await this.frame.run();

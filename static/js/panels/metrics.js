@@ -6,7 +6,7 @@ import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
 import { button, sayMatches, searchBox } from "../controls.js";
 import { append, breakable, breakableCall, dotted, h, replace } from "../dom.js";
-import { clock, format, plain, plural, when } from "../format.js";
+import { clock, format, plain, plural, serverNow, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { ApiError, getJson, getText, store, subscribe } from "../server.js";
 import { DataTable, VIRTUAL_FROM } from "../table.js";
@@ -307,8 +307,8 @@ class LiveChart {
     this.scale = row.set ? 1 : row.measure.scale;
     this.times = [];
     this.values = [];
-    this.started = Date.now() / 1000;
-    this.before = null; // [time, value] of the last reading
+    this.started = serverNow();
+    this.before = null; // [seconds, value] of the last reading, by a clock that is never set
     this.#draw(this.started);
   }
 
@@ -329,20 +329,21 @@ class LiveChart {
       this.values.push(value === null ? null : value * this.scale);
       return;
     }
+    const seconds = performance.now() / 1000;
     if (this.before && value !== null) {
-      const [time, old] = this.before;
+      const [then, old] = this.before;
       this.times.push(now);
       // A counter that fell was reset.
-      this.values.push(value >= old ? ((value - old) * this.scale) / (now - time) : null);
+      this.values.push(value >= old ? ((value - old) * this.scale) / (seconds - then) : null);
     }
-    this.before = value === null ? null : [now, value];
+    this.before = value === null ? null : [seconds, value];
   }
 
   async step() {
     const { ctx, row } = this;
     const gone = () => ctx.signal.aborted || !this.isOpen();
     if (gone()) return;
-    const now = Date.now() / 1000;
+    const now = serverNow();
     try {
       const found = metricRows(parseMetrics(await metricsText(ctx)));
       if (gone()) return;

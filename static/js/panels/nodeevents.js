@@ -3,7 +3,7 @@
 import { bounds, timeRange } from "../address.js";
 import { nodeLink } from "../controls.js";
 import { h } from "../dom.js";
-import { store } from "../server.js";
+import { shownNow, store } from "../server.js";
 import { AlertCard, allAlerts, EventCard, eventRange } from "../views/alerts.js";
 import { asOf, eventRows, loadEvents, marksOf } from "../views/eventlist.js";
 
@@ -83,7 +83,7 @@ export class NodeEvents {
     const isUnknown = this.missing !== "" && this.missing !== LOADING;
     this.element.hidden = none && !rows.length && !isUnknown;
     this.element.classList.toggle("stacked", !this.alerts.lines.length);
-    this.card.update(rows, live ? status.time : end, this.missing);
+    this.card.update(rows, live ? shownNow() : end, this.missing);
   }
 
   async update(node, status) {

@@ -4,8 +4,9 @@
 import { onRange, timeRange } from "../address.js";
 import { facts, instanceLink, nodeLink, stateMark } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
-import { clock, duration, format, fullTime } from "../format.js";
-import { instanceName, shownNow, store } from "../server.js";
+import { clock, format, fullTime } from "../format.js";
+import { instanceName, store } from "../server.js";
+import { ageOf } from "../views/eventlist.js";
 import { kindName, sourceText } from "../words.js";
 import { meterRow, OWN_PANELS } from "./kinds.js";
 import { isAway, NodeFigures } from "./nodecharts.js";
@@ -101,7 +102,6 @@ function aboutRows(node, more) {
   const { healthy } = node.metrics || {};
   const health = { 0: "■ not healthy", 1: "● healthy" }[healthy] || "";
   const instance = instanceName(node);
-  const up = more.started && node.state !== "down" ? shownNow() - more.started : null;
   return [
     ["State", stateMark(node.state)],
     [
@@ -113,7 +113,7 @@ function aboutRows(node, more) {
       health && h("span", { class: `state-word ${healthy ? "good" : "bad"}` }, health),
     ],
     ["Process started", more.started ? fullTime(more.started) : null],
-    ["Running for", up ? duration(up) : null],
+    ["Running for", more.started && node.state !== "down" ? ageOf(more.started) : null],
     ["Kind", node.software ? `${node.software} engine` : kindName(node.kind)],
     ["Role", node.role === node.kind ? "" : node.role],
     ["Instance", instance && h("a", { href: instanceLink(instance) }, instance)],

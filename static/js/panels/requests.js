@@ -3,7 +3,7 @@
 import { button, copy, field, LOCKED, online, setOff, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { h, replace, setText } from "../dom.js";
-import { clock, format } from "../format.js";
+import { clock, format, serverNow } from "../format.js";
 import { curl, nodePath, parseJson, subscribe, trusted } from "../server.js";
 
 // "METHOD path" and, after a space, a body to start from. POST /lookup/create?dryrun=true hangs a
@@ -311,7 +311,7 @@ class Console {
   async #send(where) {
     this.status.className = "result";
     setText(this.status, "Waiting …");
-    const time = clock(Date.now() / 1000);
+    const time = clock(serverNow());
     try {
       const answer = await this.ctx.request(where, this.#options());
       this.#show(answer);

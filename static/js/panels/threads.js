@@ -2,7 +2,7 @@
 
 import { button, empty, online, searchBox, working } from "../controls.js";
 import { breakable, breakableCall, h, replace, setText, whole } from "../dom.js";
-import { clock, duration, format, plain, plural } from "../format.js";
+import { clock, duration, format, plain, plural, serverNow } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { DataTable } from "../table.js";
 
@@ -237,7 +237,7 @@ class Stacks {
   #render(text, body) {
     this.threads = parseThreads(text);
     this.still = null;
-    this.first = { time: Date.now() / 1000, threads: this.threads };
+    this.first = { time: serverNow(), threads: this.threads };
     const tools = [this.search, this.again, this.all, this.count];
     body.append(h("div", { class: "tools" }, tools), this.list);
     this.#draw();

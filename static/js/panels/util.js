@@ -1,7 +1,7 @@
 // What panels share: what a kind of server is known to lack, the last answers of nodes, units of
 // Prometheus families.
 
-import { unitOf } from "../format.js";
+import { serverNow, unitOf } from "../format.js";
 
 /** The JSON of a path of a node, or of the one that older versions have instead. */
 export async function readEither(ctx, path, older) {
@@ -84,7 +84,7 @@ export function keepAnswer(node, where, text) {
   const id = `${node.key} ${where}`;
   answers.delete(id); // an older one is no longer the last
   if (text.length > MOST_LETTERS || where.startsWith("/env")) return;
-  answers.set(id, { text, time: Date.now() / 1000 });
+  answers.set(id, { text, time: serverNow() });
   if (answers.size > MOST_ANSWERS) answers.delete(answers.keys().next().value);
 }
 

@@ -24,10 +24,11 @@ import {
   hour,
   plain,
   plural,
+  serverNow,
   untilText,
   when,
 } from "../format.js";
-import { instanceName, notify, poll, sendJson, store, trusted } from "../server.js";
+import { instanceName, notify, poll, sendJson, shownNow, store, trusted } from "../server.js";
 import { pastTense, SEVERITIES } from "../words.js";
 import {
   actorOf,
@@ -44,7 +45,6 @@ import {
   rowTime,
   secondsBetween,
   SPREAD,
-  tellAges,
   undoLink,
   undoOf,
   withNodeList,
@@ -492,7 +492,7 @@ const loadSilences = async () => {
 export async function silence({ alerts }, seconds, comment = "") {
   for (const { id } of alerts)
     await sendJson("POST", `api/alerts/${encodeURIComponent(id)}/silence`, { seconds, comment });
-  toast(`Silenced ${untilText(Date.now() / 1000 + seconds)}`, "good");
+  toast(`Silenced ${untilText(serverNow() + seconds)}`, "good");
   await poll();
 }
 
@@ -511,7 +511,7 @@ export async function keptFocus(work) {
 }
 
 function silenceMenu(line) {
-  const until = (hours) => untilText(Date.now() / 1000 + hours * HOUR);
+  const until = (hours) => untilText(serverNow() + hours * HOUR);
   const withComment = async () => (await loadSilences())?.silenceWithComment(line);
   const unlock = () => dispatchEvent(new Event("lmcache-unlock"));
   const items = () =>
@@ -776,7 +776,7 @@ export class AlertCard {
    */
   update(status, past = null, events = [], rows = [], everywhere = []) {
     Object.assign(this, { status, past, events, rows, everywhere });
-    this.now = past ? Math.min(status.time, bounds(status.time).end) : status.time;
+    this.now = past ? Math.min(status.time, bounds(status.time).end) : shownNow();
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
     const isFar = (alert) => !isSilent(alert) && this.isOther(alert);
     this.lines = alertLines((found || []).filter((alert) => !isFar(alert)));
@@ -807,7 +807,6 @@ export class AlertCard {
       details,
       change && undoOf(change),
     ]);
-    if (timeRange().live) tellAges(this.element, this.now);
     const { seconds, live } = timeRange();
     const calm = this.#calm(status);
     const places = this.blocks.map(({ change, lines }) => [Boolean(change), lines.length]);
@@ -1047,7 +1046,6 @@ export class EventCard {
     const { now } = this;
     const rows = this.rows.filter((row) => !this.kind.value || row.kind === this.kind.value);
     this.none.hidden = rows.length > 0;
-    if (timeRange().live) tellAges(this.list, now);
     const over = ({ alike = [] }) => alike.filter(isOver).length;
     const signature = JSON.stringify([
       rows.map((row) => [row.id, row.until, row.count, eventText(row), over(row)]),

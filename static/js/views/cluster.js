@@ -17,7 +17,7 @@ import {
   working,
 } from "../controls.js";
 import { dotted, h, replace, setText } from "../dom.js";
-import { duration, minuteOf, plain, plural } from "../format.js";
+import { duration, minuteOf, plain, plural, serverNow } from "../format.js";
 import {
   instanceName,
   loadFailure,
@@ -26,6 +26,7 @@ import {
   refreshNow,
   remember,
   saveFile,
+  shownNow,
   store,
   trusted,
 } from "../server.js";
@@ -137,7 +138,7 @@ class Head {
     if (!range.live) setText(this.age, past);
     else if (store.error) setText(this.age, "");
     else if (store.received) {
-      const age = Math.max(0, Date.now() / 1000 - store.received);
+      const age = Math.max(0, serverNow() - store.received);
       const ago = age < 1 ? "just now" : `${duration(Math.floor(age))} ago`;
       setText(this.age, `Updated ${ago}`);
     }
@@ -692,7 +693,7 @@ class ClusterView {
     this.#fitCards();
     // Tiles and charts change together, also to another range: both are of one moment.
     if (!this.history.isChanging) this.#drawHistory(status, marksOf(events));
-    const now = timeRange().live ? status.time : end;
+    const now = timeRange().live ? shownNow() : end;
     this.eventCard.update(this.rows.filter(inside), now, this.missing);
   }
 

@@ -1,7 +1,7 @@
 // What happened, in words: rows of events, and the marks that they leave on charts.
 
 import { timeRange } from "../address.js";
-import { getEvents, isFrontend, store, trusted } from "../server.js";
+import { getEvents, isFrontend, shownNow, store, trusted } from "../server.js";
 import { isNumber } from "../chartmath.js";
 import { linked, nodeLink } from "../controls.js";
 import { h, icon, replace, setText } from "../dom.js";
@@ -676,14 +676,14 @@ export function eventNote(event, now) {
   return [isCounted(event) ? `${times}, in all` : `${times} in`, long];
 }
 
-/** How long something has lasted, for tellAges(). */
-export const ageOf = (since, now) => h("span", { dataset: { since } }, duration(now - since));
+/** How long something has lasted by now: told anew each second, and not to a screen reader. */
+export const ageOf = (since, now = shownNow()) =>
+  h("span", { dataset: { since }, "aria-live": "off" }, duration(now - since));
 
-/** Tell the ages in an element as of the time that the page shows: there is one clock for all. */
-export function tellAges(element, now) {
-  for (const age of element.querySelectorAll("[data-since]"))
-    setText(age, duration(now - Number(age.dataset.since)));
-}
+setInterval(() => {
+  for (const age of document.querySelectorAll("[data-since]"))
+    setText(age, duration(shownNow() - Number(age.dataset.since)));
+}, 1000);
 
 const unfolded = new Set(); // ids of rows and alerts whose nodes are listed
 // The number of nodes in a text.
@@ -747,7 +747,8 @@ function noteParts(muted, length) {
 export function eventItem(event, now, { brief = false, today = now } = {}) {
   const [muted, bold] = eventNote(event, now);
   const [said, nodes] = rowText(event, brief);
-  const length = bold && h("b", {}, lasts(event) ? ageOf(event.time, now) : bold);
+  const isAgeing = lasts(event) && timeRange().live;
+  const length = bold && h("b", {}, isAgeing ? ageOf(event.time) : bold);
   return h(
     "li",
     { dataset: { kind: event.kind } },

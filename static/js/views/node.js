@@ -29,7 +29,7 @@ import {
 } from "../server.js";
 import { hasPanel, KINDS, PANELS } from "../words.js";
 import { alertsFor } from "../panels/nodeevents.js";
-import { ageOf, tellAges } from "./eventlist.js";
+import { ageOf } from "./eventlist.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 needStyle("static/panels.css");
@@ -249,7 +249,7 @@ function troubleNote(node, status) {
     { class: `note ${state}` },
     h("b", {}, timeRange().live ? said : `Now ${said.toLowerCase()}`, " "),
     h("span", { title: fullTime(since) }, sinceOf(node, status.time)),
-    [" (", ageOf(since, status.time), node.since_known === false ? " or longer)" : ")"],
+    [" (", ageOf(since), node.since_known === false ? " or longer)" : ")"],
     why ? [": ", linked(why), "."] : ".",
     alert && alert.advice ? ` ${alert.advice}` : null,
   );
@@ -407,7 +407,6 @@ class NodePage {
         ),
       );
     }
-    tellAges(this.trouble, status.time);
     // Alerts of other nodes of its instance are those of the Overview.
     const isHere = ({ node: key, silence }) => !silence && (!key || key === node.key);
     const alerts = alertsFor(node, status).filter(isHere);

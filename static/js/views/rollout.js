@@ -7,7 +7,7 @@ import { button, empty, field, guarded, nodeLink, setOff, whyNone, working } fro
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { changeFields, markWrong } from "../forms.js";
-import { byName, clock, duration, format, NONE, plain, plural } from "../format.js";
+import { byName, clock, duration, format, NONE, plain, plural, serverNow } from "../format.js";
 import {
   ApiError,
   each,
@@ -219,7 +219,7 @@ function restored() {
     const { state, results } = rollout;
     const next = { new: "watching", applying: "done", undoing: "undone" };
     rollout.state = next[state] || state;
-    rollout.since = rollout.since ?? Date.now() / 1000;
+    rollout.since = rollout.since ?? serverNow();
     const text = "no response before the page was reloaded";
     for (const [key, result] of results)
       if (!result.state || (result.state === "down" && rollout.old.has(key)))
