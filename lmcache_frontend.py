@@ -5722,11 +5722,11 @@ class NodeEvents:
 
         Called with the lock of Watched.
         """
-        changed = [
-            state
-            for state in states
-            if state.is_well and state.conf and state.facts_conf not in (b"", state.conf)
-        ]
+        configured = [state for state in states if state.is_well and state.conf]
+        new = {state.node.key: state for state in configured if not state.facts_conf}
+        if new:
+            self._recall_changes(new)
+        changed = [state for state in configured if state.facts_conf not in (b"", state.conf)]
         senders = self._senders() if changed else {}
         for state in changed:
             sender = senders.get(state.node.key)
@@ -5814,6 +5814,14 @@ class NodeEvents:
             shown = [f"{name} {old} → {new}" for name, (old, new) in changes.items()]
             text = f"{state.node.key} changed: {spoken_names(shown)}{spoken_origin(origin)}"
             self._add(state, "changed", "info", text, since=since, changes=changes, **origin)
+
+    def _recall_changes(self, states: Mapping[str, NodeState]) -> None:
+        """Note settings that were changed through us lately, in an earlier run: its events tell."""
+        now = self._events.clock.monotonic()
+        for age, event in reversed(self._events.recent(ROLLOUT_SECONDS)):
+            if event.kind == "changed" and event.node in states and event.more.get("from"):
+                changes = as_dict(event.more.get("changes"))
+                states[event.node].note_changed_here(changes, now - age)
 
     def _senders(self) -> Dict[str, Sender]:
         """By node: who changed its configuration through us the last time."""

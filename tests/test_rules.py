@@ -952,6 +952,23 @@ def test_a_rollout_that_goes_on_has_ten_minutes_from_its_last_change():
     assert differences(cluster) == ["a"]
 
 
+@pytest.mark.parametrize("by_us", [True, False])
+def test_a_rollout_goes_on_after_a_restart_of_a_frontend_that_keeps_its_events(by_us):
+    cluster = workers({"a": 1}, {"a": 1})
+    (set_through_us if by_us else set_elsewhere)(cluster, "w0", a=2)
+    cluster.round(70)
+    later = Cluster(cluster.answers)
+    later.clock.now = cluster.clock.now
+    kept = cluster.monitor.events.changed_since(0)
+    later.monitor.events.restore(kept, cluster.clock.wall())
+    later.round(70)
+    assert differences(later) == ([] if by_us else ["a"])
+    later.round(lf.ROLLOUT_SECONDS - 141)
+    assert differences(later) == ([] if by_us else ["a"])
+    later.round(1)
+    assert differences(later) == ["a"]
+
+
 def test_settings_that_were_changed_long_ago_are_not_remembered():
     state = node_state()
     state.note_changed_here(["a", "b"], 1000.0)
