@@ -186,6 +186,25 @@ def test_a_state_has_one_start_and_one_age_wherever_it_is_told(page, demo):
         browser.wait_for(lambda: browser.script(ages) != before)
 
 
+@pytest.mark.parametrize(
+    "key, whose",
+    [
+        ("llama70b-a_worker2", "for this node"),
+        ("llama70b-a_scheduler", "for this node’s instance"),
+        ("llama70b-a_api", "for this node’s instance"),
+        ("coordinator", "for this node"),
+    ],
+)
+def test_the_panel_of_events_says_whose_events_it_counts(page, demo, key, whose):
+    line = "main section[aria-label='Events'] .quiet-line"
+    browser = page(demo, "#/node/%s/events" % key)
+    browser.wait_for(lambda: browser.has(line))
+    said = browser.text(line)
+    assert re.search(r": (\d+ events?|no events) %s(, and older ones)?\.$" % whose, said), said
+    shown = browser.count("main section[aria-label='Events'] .event-text")
+    assert ("no events" in said) if not shown else (": %d event" % shown in said)
+
+
 def test_what_happened_to_a_node_stands_on_its_page_and_in_full_in_a_panel(page, demo):
     browser = page(demo, "#/node/llama70b-a_worker2")
     browser.wait_for(lambda: browser.has("main .event-card li"))

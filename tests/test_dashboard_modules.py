@@ -2146,3 +2146,28 @@ def test_a_time_before_an_alert_is_told_as_the_server_tells_it(run):
     seconds = [1, 2.4, 59, 89.6, 90, 90.4, 91, 119, 149, 151, 899, 1200, 1799]
     told = run("views/alerts.js", "return given[0].map(ageBefore)", seconds)
     assert told == [lf.spoken_time(one) + " before" for one in seconds]
+
+
+def test_the_page_of_a_node_groups_the_alerts_of_the_cluster_once_for_each_status(run):
+    body = """
+      let grouped = 0;
+      const alert = (id) => ({
+        id, node: id, rule: "r", severity: "warning", text: "t", details: [], since: 1,
+        get group() { grouped += 1; return "g"; },
+      });
+      const node = { key: "w0", name: "w0", kind: "worker", state: "up" };
+      const statusAt = (time) => ({
+        time, nodes: [node], alerts: [alert("w1"), alert("w2")], counts: { up: 1 },
+      });
+      return import("/static/js/server.js").then(({ store }) => {
+        const [first, second] = [statusAt(100), statusAt(105)];
+        const events = new NodeEvents({ node: () => node }, () => {});
+        return [first, first, second, second].map((status) => {
+          store.status = status;
+          events.draw(node, status);
+          return grouped;
+        });
+      });
+    """
+    once, again, *later = run("panels/nodeevents.js", body)
+    assert once > 0 and [again, *later] == [once, 2 * once, 2 * once]

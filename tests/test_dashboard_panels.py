@@ -975,6 +975,29 @@ def test_silences_links_and_updates_have_the_clock_of_the_server(
     assert abs(to - time.time()) < 3
 
 
+def test_the_events_of_a_frontend_are_those_of_the_nodes_behind_it(browser, start, worker):
+    rack = start("--node", "w0=%s" % worker.address)
+    behind = {"name": "w0", "host": "127.0.0.1", "port": worker.port}
+    entry = {"name": "rack1", "host": "127.0.0.1", "port": rack.port, "nodes": [behind]}
+    front = start("--nodes", json.dumps([entry]))
+    browser.goto(front.url + "/#/node/rack1/events")
+    line = "main section[aria-label='Events'] .quiet-line"
+    wait_text(browser, "for the nodes behind this frontend.", line)
+
+
+def test_in_a_fixed_range_the_tables_of_a_controller_follow_its_polls_and_say_so(
+    browser, controller
+):
+    assert "this range" not in browser.text(CONTROLLER_WORKERS)
+    now = int(time.time())
+    fixed = "(await import('/static/js/address.js')).setFixed(arguments[0] - 600, arguments[0])"
+    browser.script(fixed, now - 60)
+    for table in (CONTROLLER_WORKERS, "[aria-label='Keys']"):
+        assert re.search(r"As of [\d:]+, after the end of this range\.", browser.text(table))
+    controller.keys = 300
+    wait_text(browser, "300", CONTROLLER_WORKERS)
+
+
 def test_the_tables_of_a_controller_follow_its_polls_and_stay_sorted(browser, controller):
     address = "[aria-label='Workers'] thead button"
     browser.script(

@@ -1,7 +1,7 @@
 // What MP servers, coordinators, controllers, discovery services and other frontends report about
 // themselves: the upper part of their Overview.
 
-import { timeRange } from "../address.js";
+import { onRange, timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
 import { facts, fitted, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
@@ -708,7 +708,10 @@ const directory = (data) => [
   h("details", { class: "all" }, h("summary", { class: "muted" }, "All values"), tree(data)),
 ];
 
-/** A table of what a controller counts. It is read again with the polls, and says of when it is. */
+/**
+ * A table of what a controller counts. It is read again with the polls, as all that is of the
+ * present whatever the time range is, and says of when it is.
+ */
 class ControllerTable {
   /** `rowsOf(data, time)` are the rows of a response that was read at that time. */
   constructor(ctx, { title, path, columns, rowsOf, key, emptyText }) {
@@ -726,6 +729,7 @@ class ControllerTable {
       render: (data, body) => this.#render(data, body),
     });
     subscribe(() => this.#follow(), ctx.signal);
+    onRange(() => this.#sayWhen(), ctx.signal);
   }
 
   async #load() {
@@ -738,8 +742,14 @@ class ControllerTable {
   #render(data, body) {
     const list = this.rowsOf(data, this.time);
     if (!body.firstChild) append(body, this.as, this.table.element);
-    setText(this.as, `As of ${clock(this.time)}.`);
+    this.#sayWhen();
     this.table.update(list);
+  }
+
+  #sayWhen() {
+    const { live, to } = timeRange();
+    const after = !live && this.time > to ? ", after the end of this range" : "";
+    setText(this.as, `As of ${clock(this.time)}${after}.`);
   }
 
   async #follow() {

@@ -4,7 +4,7 @@ import { bounds, timeRange } from "../address.js";
 import { nodeLink } from "../controls.js";
 import { h } from "../dom.js";
 import { shownNow, store } from "../server.js";
-import { AlertCard, allAlerts, EventCard, eventRange } from "../views/alerts.js";
+import { AlertCard, allAlerts, EventCard, eventRange, groupsOf } from "../views/alerts.js";
 import { asOf, eventRows, loadEvents, marksOf } from "../views/eventlist.js";
 
 const RELOAD = 5; // seconds
@@ -46,6 +46,7 @@ export class NodeEvents {
     this.missing = LOADING; // why events are not known
     this.asked = 0;
     this.range = null;
+    this.grouped = null; // {status, groups}
     const { key, kind } = ctx.node();
     const isOther = ({ node }) => node && node !== key && kind !== "frontend";
     this.alerts = new AlertCard({ isOther });
@@ -77,13 +78,21 @@ export class NodeEvents {
     const silences = status.silences?.filter(({ alert }) => alert.endsWith(`:${node.key}`));
     const counts = { [node.state]: 1 };
     const about = { ...status, counts, alerts: mine, silences, silences_total: 0 };
-    this.alerts.update(about, past, this.events, this.rows, allAlerts(status));
+    const groups = past ? undefined : this.#groups(status);
+    this.alerts.update(about, past, this.events, this.rows, groups);
     const none = !(past || [...mine, ...(silences || [])]).length;
     this.alerts.element.hidden = none; // the state of the node is said above
     const isUnknown = this.missing !== "" && this.missing !== LOADING;
     this.element.hidden = none && !rows.length && !isUnknown;
     this.element.classList.toggle("stacked", !this.alerts.lines.length);
     this.card.update(rows, live ? shownNow() : end, this.missing);
+  }
+
+  /** All alerts of a status in their groups, once for each status. */
+  #groups(status) {
+    if (this.grouped?.status !== status)
+      this.grouped = { status, groups: groupsOf(allAlerts(status)) };
+    return this.grouped.groups;
   }
 
   async update(node, status) {

@@ -150,6 +150,10 @@ export function alertLines(alerts) {
     );
 }
 
+/** The line that each of these alerts is in, by its id. */
+export const groupsOf = (alerts) =>
+  new Map(alertLines(alerts).flatMap((line) => line.alerts.map(({ id }) => [id, line])));
+
 /**
  * Lines as blocks, each at the place of its gravest line: alerts after one change are an incident,
  * {change, lines}, with those that one of them led to; any other line is a block of its own,
@@ -752,7 +756,7 @@ export class AlertCard {
 
   #drawAnew() {
     this.signature = "";
-    this.update(this.status, this.past, this.events, this.rows, this.everywhere);
+    this.update(this.status, this.past, this.events, this.rows, this.groups);
   }
 
   #copy() {
@@ -772,10 +776,10 @@ export class AlertCard {
   /**
    * Show the alerts of now; with `past`, alert events of a fixed time range, those instead.
    * `events` and their `rows` tell what happened before them, and what ended. Where these are a
-   * part of the cluster's alerts, `everywhere` are all of them.
+   * part of the cluster's alerts, `groups` are the groupsOf() all of them.
    */
-  update(status, past = null, events = [], rows = [], everywhere = []) {
-    Object.assign(this, { status, past, events, rows, everywhere });
+  update(status, past = null, events = [], rows = [], groups = new Map()) {
+    Object.assign(this, { status, past, events, rows, groups });
     this.now = past ? Math.min(status.time, bounds(status.time).end) : shownNow();
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
     const isFar = (alert) => !isSilent(alert) && this.isOther(alert);
@@ -786,13 +790,10 @@ export class AlertCard {
     const ended = (past || !all.length ? [] : events.filter(isEnded)).map((event) =>
       lineOf([alertOfEvent(event, this.now)]),
     );
-    // An alert is told after the change that others of its group name, as on the cluster's page.
-    const groups = new Map();
-    for (const group of alertLines(past ? [] : everywhere))
-      for (const { id } of group.alerts) groups.set(id, group);
-    // What the server tells of an alert of now has it already.
     for (const line of [...all, ...ended]) {
+      // What the server tells of an alert of now has it already.
       if (!line.details.length) line.details = [shortlyBefore(line, rows)].filter(Boolean);
+      // As on the cluster's page, the change is told that others of its group name.
       line.change = namedChange(line, rows) || namedChange(line, rows, groups.get(line.id));
       if (!past) line.details = line.details.map((fact) => withStill(line, fact));
     }
