@@ -2096,6 +2096,16 @@ def test_a_part_with_a_hyphen_is_one_piece(run, write):
     assert "mp-0.yaml" in run("dom.js", LINES % write, path)[1]
 
 
+def test_a_path_or_a_list_breaks_between_its_names_and_not_in_them(run):
+    path = "/tmp/lmcache_internal_api_server/socket_7000"
+    text, pieces = run("dom.js", LINES % "breakable", path)
+    assert text.split("|") == ["/tmp/", "lmcache_internal_api_server/", "socket_7000"]
+    assert pieces == ["lmcache_internal_api_server/", "socket_7000"]
+    pieces = run("dom.js", LINES % "breakable", '["first_name","second_name"]')[1]
+    assert pieces == ['["first_name",', '"second_name"]']
+    assert run("dom.js", LINES % "breakable", "save_decode_cache")[1] == [], "one name"
+
+
 def test_a_call_breaks_before_its_brackets_and_inside_paths_and_nowhere_else(run):
     said = "RemoteBackendHealthCheck(fs://localhost:0/var/lib/remote/) failed"
     text, pieces = run("dom.js", LINES % "breakableCall", said)

@@ -55,12 +55,14 @@ const WORDS =
 
 const span = (inside) => h("span", { class: "whole" }, inside);
 
-/** The parts of each word, those with a hyphen in one piece where a line can hold them. */
+/** The parts of each word, each name among them in one piece where a line can hold it. */
 const cut = (text, write) =>
   text.split(/(\s+)/).map((word) =>
-    word.split(PARTS).map((part, i) => {
+    word.split(PARTS).map((part, i, { length }) => {
       const inside = write(part);
-      return [i ? h("wbr") : null, /\w-\w/.test(part) ? span(inside) : inside];
+      const hasWords = Array.isArray(inside) && inside.length > 1;
+      const isPiece = /\w-\w/.test(part) || (hasWords && length > 1);
+      return [i ? h("wbr") : null, isPiece ? span(inside) : inside];
     }),
   );
 

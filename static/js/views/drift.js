@@ -277,9 +277,6 @@ function settingTable(rows) {
   );
 }
 
-/** A value that is broken between the members of lists and objects, and the words of names. */
-const folding = (text) => text.split(/(?<=[,:{[(=/_])(?!\/)/).flatMap((part) => [part, h("wbr")]);
-
 /** Whether no value is more common than the next one: then none is an outlier. */
 const isTie = ([[, first], second]) => Boolean(second) && first.length === second[1].length;
 
@@ -292,7 +289,7 @@ export function settingRow({ name, groups }) {
   const count = h("span", { class: "muted" }, ` · ${plural(keys.length, "node")}`);
   const common = tie
     ? h("span", { class: "muted" }, "no majority")
-    : [folding(most), others.length ? count : null];
+    : [breakable(most), others.length ? count : null];
   return h(
     "tr",
     {},
@@ -302,7 +299,7 @@ export function settingRow({ name, groups }) {
       "td",
       { class: "mono", ...label("Other values") },
       others.map(([text, nodes]) =>
-        h("div", {}, tie ? "" : "◆\u00a0", folding(text), namesOf(nodes)),
+        h("div", {}, tie ? "" : "◆\u00a0", breakable(text), namesOf(nodes)),
       ),
     ),
   );

@@ -121,7 +121,7 @@ class NodeForm {
   #build(body, { form, go, showError }) {
     const row = this.row || {};
     this.go = go;
-    const socket = h("span", { class: "whole" }, breakable(EXAMPLE_SOCKET), ".");
+    const socket = h("span", { class: "whole" }, breakable(`${EXAMPLE_SOCKET}.`));
     const portHint = this.isProxy
       ? "Where the other LMCache frontend listens."
       : ["A number, or the path of the node’s socket, such as ", socket];
