@@ -64,6 +64,7 @@ def plain(value):
         (1.11e6, "tokens/s", "1.11M tok/s"),
         (38.9, "1/s", "38.9/s"),
         (0.15, "1/s", "9/min"),
+        (0, "1/s", "0/min"),
         (0.15, "1/min", "9/min"),
         (12, "1/min", "12/s"),
         (0, "1/min", "0/min"),
@@ -117,7 +118,7 @@ def test_rates_that_stand_together_share_one_unit(run):
         ("tokens/s", [7610, 792], ["7,610 tok/s", "792 tok/s"]),
         ("tokens/s", [12345, 792], ["12.3k tok/s", "0.8k tok/s"]),
         ("1/s", [2350, 12.3, 0.2], ["2,350/s", "12/s", "< 1/s"]),
-        ("1/s", [0, 0], ["0/s", "0/s"]),
+        ("1/s", [0, 0], ["0/min", "0/min"]),
         ("seconds", [4.8, 0.002], ["4.80 s", "2.00 ms"]),
     ],
 )
@@ -161,6 +162,8 @@ def test_an_axis_has_round_ticks_and_a_ratio_runs_to_one(run):
     assert run("chartmath.js", "return valueTicks(0, 38.9, 2)") == [0, 20, 40]
     assert run("chartmath.js", "return axisRange(0.4, 0.6, 'ratio')") == [0, 1]
     assert run("chartmath.js", "return axisRange(3, 7, 'seconds')") == [0, 7]
+    none = [run("chartmath.js", "return axisRange(0, 0, given[0])", u) for u in ("1/s", "1/min")]
+    assert none[0] == none[1], "a rate of 0 is per minute"
 
 
 def test_the_axis_of_counts_has_no_fractions(run):

@@ -39,7 +39,7 @@ export function axisRange(low, high, unit) {
   if (unit === RATIO_UNIT) return [0, Math.max(1, high)];
   if (high > 0) return [Math.min(0, low), high];
   if (low < 0) return [low, 0];
-  return [0, unit === "1/min" ? FIVE_A_MINUTE : 1];
+  return [0, ["1/s", "1/min"].includes(unit) ? FIVE_A_MINUTE : 1];
 }
 
 /** Times for the labels of an axis `width` px wide, and their step in seconds: {ticks, step}. */

@@ -71,10 +71,8 @@ const UNITS = {
   },
   "tokens/s": (value) => [shortened(value), "tok/s"],
   // Rates below one per second are told per minute.
-  "1/s": (value, beside) => {
-    const minutes = beside !== 0 && isSlow(beside, "1/s");
-    return minutes ? [perMinute(value * 60), "/min"] : [shortened(value), "/s"];
-  },
+  "1/s": (value, beside) =>
+    isSlow(beside, "1/s") ? [perMinute(value * 60), "/min"] : [shortened(value), "/s"],
   "1/min": (value, beside) =>
     isSlow(beside, "1/min") ? [perMinute(value * 60), "/min"] : [shortened(value), "/s"],
   "bytes/s": (value) => {
