@@ -1585,6 +1585,22 @@ def test_each_panel_of_the_cache_says_why_its_buttons_are_disabled(browser, work
     browser.script("sessionStorage.clear()")
 
 
+def test_a_setting_is_no_longer_edited_when_the_token_is_forgotten(browser, worker, show):
+    worker.pages["/conf"] = {"chunk_size": 256}
+    show(worker, "config", "w0", "--trust", "token")
+    browser.wait_for(lambda: browser.has("main button[title^='Read-only']"))
+    browser.click(".lock")
+    browser.type("dialog [name=token]", TOKEN)
+    browser.press("Enter")
+    browser.click("button[title='Edit chunk_size']")
+    browser.wait_for(lambda: browser.has(".in-place [name=value]"))
+    browser.click(".lock")
+    browser.wait_for(lambda: browser.text(".lock") == "Read-only")
+    browser.wait_for(lambda: not browser.has(".in-place"))
+    assert browser.script("return document.activeElement.matches('.lock')"), "the focus stays"
+    browser.script("sessionStorage.clear()")
+
+
 @pytest.mark.parametrize(
     "place,fields",
     [

@@ -17,7 +17,7 @@ import { append, breakable, h, replace } from "../dom.js";
 import { markWrong } from "../forms.js";
 import { atWhen, byName, fullTime, plain, plural } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { each, getEvents, getJson, nodePath, store } from "../server.js";
+import { each, getEvents, getJson, nodePath, store, subscribe, trusted } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
 import { DEFAULTS } from "./defaults.js";
@@ -410,6 +410,14 @@ class Settings {
       },
       render: (data, body) => this.#render(data, body),
     });
+    subscribe(() => this.#closeForm(), ctx.signal);
+  }
+
+  /** Without trust no row stays a form. The focus stays where it is. */
+  #closeForm() {
+    if (trusted() || !this.editing) return;
+    this.editing = "";
+    this.table.update(this.rows);
   }
 
   /** A row is a form, or has a note below it where the column of the instance has no room. */
