@@ -3214,6 +3214,7 @@ def test_bars_and_what_is_chosen_are_seen_where_the_system_chooses_the_colours(
     browser.wait_for(lambda: browser.has(bar))
     canvas = browser.style("body", "background-color")
     assert browser.style(bar, "background-color") != canvas
+    assert browser.style(".tile", "outline-style") == "solid", "no shadow is drawn between them"
     browser.press("Control+k")
     chosen = ".palette [role=option][aria-selected=true]"
     browser.wait_for(lambda: browser.has(chosen))
