@@ -4,6 +4,7 @@ On demo nodes, and on nodes that answer as each test says.
 """
 
 import builtins
+import collections
 import contextlib
 import json
 import os
@@ -1766,7 +1767,9 @@ def test_facts_about_a_node_are_lines_without_holes(browser, demo, show, width, 
         " beside: rows.every(({firstChild, lastChild}) => box(firstChild).right <="
         "   box(lastChild).left && Math.abs(box(firstChild).top - box(lastChild).top) < 2),"
         " holes: [...columns.values()].flatMap((all) => all.slice(1).filter((one, i) =>"
-        "   Math.abs(box(one).top - box(all[i]).bottom) > 1)).length}"
+        "   Math.abs(box(one).top - box(all[i]).bottom) > 1)).length,"
+        " inStep: [...columns.values()].every((all) => all.every((one, i) =>"
+        "   Math.abs(box(one).top - box(rows[i]).top) < 1))}"
     )
     browser.resize(width, 900)
     try:
@@ -1774,7 +1777,61 @@ def test_facts_about_a_node_are_lines_without_holes(browser, demo, show, width, 
         place = "main section[aria-label='About this node']"
         wait_text(browser, "Response time", place)
         found = browser.script(about, place)
-        assert found == {"columns": columns, "beside": True, "holes": 0}
+        assert found == {"columns": columns, "beside": True, "holes": 0, "inStep": True}
+    finally:
+        browser.resize(1280, 800)
+
+
+@pytest.mark.parametrize("width, rows", [(1440, 2), (768, 2), (360, 3)])
+def test_six_facts_stand_in_even_rows(browser, demo, show, width, rows):
+    place = "main section[aria-label='Key directory']"
+    tops = "return [...document.querySelectorAll(arguments[0] + ' .facts > div')]"
+    tops += ".map((one) => one.getBoundingClientRect().top)"
+    browser.resize(width, 900)
+    try:
+        show(demo, "overview", "coordinator")
+        wait_text(browser, "L1 keys of mp-1", place)
+        counts = collections.Counter(browser.script(tops, place))
+        assert sorted(counts.values()) == [6 // rows] * rows
+    finally:
+        browser.resize(1280, 800)
+
+
+@pytest.mark.parametrize("width", [1440, 768, 360])
+@pytest.mark.parametrize(
+    "node, panel, last",
+    [
+        ("mp-0", "overview", "About this node"),
+        ("llama70b-a_scheduler", "overview", "About this node"),
+        ("llama70b-a_worker0", "events", "Events"),
+    ],
+)
+def test_heads_of_panels_and_cards_and_what_is_below_have_one_inset(
+    browser, demo, show, width, node, panel, last
+):
+    """In px from the edge of their panel or card, without its border; tiles may fill a panel."""
+    insets = (
+        "const parts = 'h2, .tile .name, figcaption h3, .table-wrap, .facts, .quiet-line, "
+        ".panel h3, .events time';"
+        "const box = (one) => one.getBoundingClientRect();"
+        "const left = (one) => {"
+        "  const text = document.createRange();"
+        "  text.selectNodeContents(one);"
+        "  return box(one.matches('.table-wrap') ? one : text).left };"
+        "return [...document.querySelectorAll('main :is(.panel, .card, .tiles)')].flatMap((card) =>"
+        "  [...card.querySelectorAll(parts)]"
+        "    .filter((one) => one.checkVisibility() && !one.closest('table, .tile:nth-child(n + 2),"
+        "      .chart:nth-child(n + 2), .columns > :nth-child(n + 2), [hidden]'))"
+        "    .map((one) => [Math.round(left(one) - box(card).left - card.clientLeft),"
+        "      one.textContent]))"
+    )
+    browser.resize(width, 900)
+    try:
+        show(demo, panel, node)
+        wait_text(browser, "Response time" if panel == "overview" else "changed", "main")
+        wait_text(browser, last, "main")
+        browser.wait_for(lambda: len(browser.script(insets)) > 2)
+        assert {at for at, _ in browser.script(insets)} == {12}
     finally:
         browser.resize(1280, 800)
 

@@ -42,10 +42,11 @@ const section = (title, ...children) =>
 const atSlashes = (name) =>
   name && name.split(/(?<=[/])(?=[^/])/).map((part) => h("span", { class: "part" }, part));
 
-/** Facts as lines: what they are, and beside it what they say. */
+/** Facts as lines: what they are, and beside it what they say; in two columns where they fit. */
 function factLines(rows) {
   const list = facts(rows);
   list.classList.add("about");
+  list.style.setProperty("--rows", Math.ceil(list.children.length / 2));
   return list;
 }
 
@@ -106,7 +107,7 @@ function aboutRows(node, more) {
     ["State", stateMark(node.state)],
     [
       "In this state since",
-      `${fullTime(node.since)}${node.since_known === false ? " or earlier" : ""}`,
+      `${fullTime(node.since)}${node.since_known === false ? " or\u00a0earlier" : ""}`,
     ],
     [
       "Self-reported health",
@@ -147,7 +148,7 @@ class Overview {
     this.past = h("p", { class: "note", role: "status", hidden: true });
     this.use = h("div", { class: "meters" });
     this.caches = section("Caches", this.use);
-    this.about = h("div");
+    this.about = h("div", { class: "about-box" });
     this.special = h("div", { class: "columns own-panels", hidden: true });
     this.charts = this.figures.place;
     this.below = h("div", { class: "columns" });
