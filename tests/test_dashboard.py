@@ -4,6 +4,7 @@ import json
 
 import pytest
 from support.frontend import TOKEN
+from support.page import wait_polling
 
 pytestmark = pytest.mark.browser
 PANELS = [
@@ -111,7 +112,7 @@ def test_the_banner_of_a_lost_server_covers_nothing_that_stays_in_sight(browser,
     )
     browser.offline(True)
     try:
-        browser.wait_for(lambda: "No connection" in browser.text(".banner"), 20)
+        wait_polling(browser, lambda: "No connection" in browser.text(".banner"))
         browser.script("scrollTo(0, document.body.scrollHeight)")
         top, bottom = browser.script(place, ".banner")
         assert top == 48
@@ -168,7 +169,7 @@ def test_views_open_while_the_server_is_away_and_live_is_no_longer_marked(browse
     accent = browser.style(".live i", "background-color")
     browser.offline(True)
     try:
-        browser.wait_for(lambda: "No connection" in browser.text("body"), 20)
+        wait_polling(browser, lambda: "No connection" in browser.text("body"))
         browser.script("location.hash = '#/nodes'")
         browser.wait_for(lambda: browser.text("h1") == "Nodes")
         browser.wait_for(lambda: browser.style(".live i", "background-color") != accent)
@@ -193,7 +194,7 @@ def test_a_view_that_the_server_did_not_deliver_is_loaded_when_it_returns(browse
         browser.wait_for(lambda: said in browser.text("main"))
         assert browser.text("h1") == "Compare"
         assert not browser.has("main button"), "the banner has one"
-        browser.wait_for(lambda: "Retry now" in browser.text(".banner"))
+        wait_polling(browser, lambda: "Retry now" in browser.text(".banner"))
         browser.wait_for(lambda: browser.text(".live") == "Offline")
     finally:
         browser.offline(False)
@@ -233,7 +234,7 @@ def test_the_banner_of_a_lost_server_is_one_line(browser, demo, width):
     browser.wait_for(lambda: browser.has("main .data tbody th"))
     browser.offline(True)
     try:
-        browser.wait_for(lambda: browser.has(".banner button"), 20)
+        wait_polling(browser, lambda: browser.has(".banner button"))
         middles = browser.script(
             "return [...document.querySelectorAll('.banner > *')].map((one) => {"
             "  const { top, bottom } = one.getBoundingClientRect();"
@@ -254,7 +255,7 @@ def test_a_token_is_not_called_wrong_while_the_server_is_away(browser, start, no
     browser.type("dialog input[name=token]", TOKEN)
     browser.offline(True)
     try:
-        browser.wait_for(lambda: "No connection" in browser.text(".banner"), 20)
+        wait_polling(browser, lambda: "No connection" in browser.text(".banner"))
         browser.press("Enter")
         browser.wait_for(lambda: browser.text("dialog .field-error").startswith("No connection:"))
     finally:

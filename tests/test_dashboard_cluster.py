@@ -6,6 +6,7 @@ import time
 
 import pytest
 from support.browser import Browser
+from support.page import poll, wait_polling
 from support.story import StoryServer, alert, large_fleet, small_fleet
 
 pytestmark = pytest.mark.browser
@@ -45,10 +46,6 @@ def show(browser):
     browser.emulate()
     browser.devtools("Network.enable")
     browser.devtools("Network.setBlockedURLs", urls=[])
-
-
-def poll(browser):
-    browser.script("return (await import('/static/js/server.js')).poll()")
 
 
 def names(browser):
@@ -310,7 +307,7 @@ def test_alerts_keep_their_incident_and_its_place_when_the_gravest_is_resolved(s
         ("evictions", ["failures"]),
     ):
         resolve(story, ended)
-        browser.wait_for(lambda: poll(browser) or incidents(browser) == [left, ["hit_rate_halved"]])
+        wait_polling(browser, lambda: incidents(browser) == [left, ["hit_rate_halved"]])
         assert browser.text(".alert-card .incident h3") == heading
     # The same for who opens the page only now.
     browser = show(server)
@@ -336,7 +333,7 @@ def test_the_rest_of_an_incident_stays_together_when_an_alert_is_silenced(show, 
     browser.wait_for(lambda: incidents(browser)[:1] == [["restarts", "evictions"]])
     found = next(one for one in story.alerts if one["rule"] == "restarts")
     found["silence"] = {"until": story.now + 900, "comment": "", "by": ""}
-    browser.wait_for(lambda: poll(browser) or incidents(browser)[:1] == [["evictions"]])
+    wait_polling(browser, lambda: incidents(browser)[:1] == [["evictions"]])
 
 
 def test_a_change_whose_only_alert_is_silenced_can_still_be_undone(show, server, story):
@@ -351,7 +348,7 @@ def test_a_change_whose_only_alert_is_silenced_can_still_be_undone(show, server,
     browser.wait_for(lambda: browser.has(row))
     assert not browser.has(row + " .undo"), "the change stands above, with the other alert"
     found["evictions"]["silence"] = quiet
-    browser.wait_for(lambda: poll(browser) or browser.count(row + " a.undo") == 2)
+    wait_polling(browser, lambda: browser.count(row + " a.undo") == 2)
     assert "after chunk_size 256 → 512" in browser.text(row + " p").replace("\xa0", " ")
     assert "#/many?action=setting&key=chunk_size&value=256" in browser.attribute(
         row + " a.undo", "href"
@@ -419,7 +416,7 @@ def test_an_event_says_that_its_change_is_undone_as_soon_as_that_is_known(show, 
     browser.resize(1100, 800)  # below the alerts there are more events
     browser.wait_for(lambda: browser.texts(".event-card .undo") == ["Undo …"])
     change_of_all_workers(story, 300, "512", "256")
-    browser.wait_for(lambda: poll(browser) or "undone" in browser.text(".event-card .undo"))
+    wait_polling(browser, lambda: "undone" in browser.text(".event-card .undo"))
 
 
 @pytest.mark.parametrize("address", ["/#/events", "/#/events?kind=action"])
@@ -487,9 +484,9 @@ def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):
         one["state"] = "up"
     story.nodes[0]["state"] = "down"
     said = "Alerts are being evaluated: 1 down"
-    browser.wait_for(lambda: poll(browser) or browser.text(calm) == said)
+    wait_polling(browser, lambda: browser.text(calm) == said)
     story.nodes[0]["state"] = "up"
-    browser.wait_for(lambda: poll(browser) or browser.text(calm).startswith("All clear"))
+    wait_polling(browser, lambda: browser.text(calm).startswith("All clear"))
 
 
 def test_the_alerts_of_a_node_do_not_wait_for_another_node(show, server, story):
@@ -504,7 +501,7 @@ def test_the_alerts_of_a_node_do_not_wait_for_another_node(show, server, story):
     browser.wait_for(lambda: browser.text(calm).startswith("All clear"))
     story.nodes[0]["state"] = "down"
     said = "Alerts are being evaluated: 1 down"
-    browser.wait_for(lambda: poll(browser) or browser.text(calm) == said)
+    wait_polling(browser, lambda: browser.text(calm) == said)
 
 
 def test_alerts_that_are_drawn_anew_leave_nothing_behind(show, server, story):
@@ -564,12 +561,12 @@ def test_the_title_of_the_tab_says_what_is_worst(show, server, story):
     browser = show(server)
     browser.wait_for(lambda: browser.title == "1 critical · LMCache")
     story.alerts = alerts[1:]
-    browser.wait_for(lambda: poll(browser) or browser.title == "2 alerts · LMCache")
+    wait_polling(browser, lambda: browser.title == "2 alerts · LMCache")
     silence = {"until": story.now + 900, "comment": "", "by": ""}
     story.alerts = [dict(one, silence=silence) for one in alerts]
-    browser.wait_for(lambda: poll(browser) or browser.title == "LMCache")
+    wait_polling(browser, lambda: browser.title == "LMCache")
     story.nodes[0]["state"] = "down"
-    browser.wait_for(lambda: poll(browser) or browser.title == "1 down · LMCache")
+    wait_polling(browser, lambda: browser.title == "1 down · LMCache")
 
 
 def test_an_incident_says_when_its_change_was_undone(show, server, story):
@@ -651,7 +648,7 @@ def test_what_another_process_of_the_server_told_of_changes_is_forgotten(show, s
     story.started = 2
     story.events = [one for one in story.events if one["kind"] != "changed"]
     change_of_all_workers(story, 1300, "256", "512")
-    browser.wait_for(lambda: browser.texts(".events .undo") == ["Undo …"])
+    wait_polling(browser, lambda: browser.texts(".events .undo") == ["Undo …"])
 
 
 def test_a_latency_of_the_cluster_names_the_slowest_instance_and_says_what_it_covers(
@@ -682,7 +679,7 @@ def test_a_latency_of_the_cluster_names_the_slowest_instance_and_says_what_it_co
     engines[0]["state"] = "down"
     others[0]["metrics"].update(retrieve_p99=None, hit_tokens_per_second=100)
     some = "%d of %d instances" % (len(timed) - 1, len(timed))
-    browser.wait_for(lambda: some in tile("Retrieve p99"))
+    wait_polling(browser, lambda: some in tile("Retrieve p99"))
     rest = "%d of %d engines" % (len(engines) - 1, len(engines))
     assert "p99" in tile("TTFT") and rest in tile("TTFT")
 
@@ -918,7 +915,8 @@ def test_beside_an_open_menu_alerts_go_on_and_it_closes_when_the_server_is_back(
     chosen = "return document.activeElement.matches('.alerts .menu button')"
     browser.wait_for(lambda: browser.script(chosen))
     del story.alerts[1:]
-    browser.wait_for(lambda: browser.text(".alert-card .card-head .hint") != before)
+    hint = ".alert-card .card-head .hint"
+    wait_polling(browser, lambda: browser.text(hint) != before)
     assert browser.count(".alert-card > .alerts [data-line]") == 1
     assert browser.script(chosen)
     browser.devtools("Network.enable")
@@ -992,7 +990,8 @@ def test_a_node_that_is_down_has_the_advice_of_its_alert_beside_the_reason(show,
     advice = "Check that the process runs on its host, and read its log."
     down = dict(story.alerts[0], id="down:" + SICK, rule="node_down", node=SICK, advice=advice)
     story.alerts.append(down)
-    browser.wait_for(lambda: browser.text(".note.down").endswith(": connection refused. " + advice))
+    said = ": connection refused. " + advice
+    wait_polling(browser, lambda: browser.text(".note.down").endswith(said))
 
 
 @pytest.mark.parametrize("more", [{"since_known": False}, {}])
@@ -1105,7 +1104,7 @@ def test_an_alert_and_its_silence_are_told_in_the_same_words_everywhere(show, se
     path = "/api/alerts/degraded%3A" + SICK + "/silence"
     sent = {"method": "POST", "path": path, "status": 200, "by": "local", "from": "127.0.0.1"}
     story.event(1, "action", "POST " + path, **sent)
-    browser.wait_for(lambda: browser.has(".silenced .quiet"))
+    wait_polling(browser, lambda: browser.has(".silenced .quiet"))
     silenced = browser.text(".silenced .quiet p")
     assert silenced.startswith("Silenced: " + said + " · until ")
     assert silenced.endswith("· from this host")
@@ -1222,7 +1221,7 @@ def test_cache_operations_wait_for_the_first_poll(show, server, story):
     browser.wait_for(lambda: said in browser.text("main").replace("\xa0", " "))
     assert "need a coordinator" not in browser.text("main")
     story.nodes[0].update(state="up", kind="mp")
-    browser.wait_for(lambda: poll(browser) or browser.has("main .op-fields"))
+    wait_polling(browser, lambda: browser.has("main .op-fields"))
 
 
 def test_an_operation_without_a_server_to_send_it_to_says_why(show, server, story):
@@ -1234,7 +1233,7 @@ def test_an_operation_without_a_server_to_send_it_to_says_why(show, server, stor
     assert browser.property(run, "disabled")
     assert browser.text(why) == "No node is reachable."
     coordinator["state"] = "up"
-    browser.wait_for(lambda: poll(browser) or browser.text(why) == "Select at least one server.")
+    wait_polling(browser, lambda: browser.text(why) == "Select at least one server.")
     browser.click("main .server-boxes input")
     browser.wait_for(lambda: browser.text(why) == "Enter token IDs and the model.")
     browser.type("main textarea[name=tokens]", "0-511")
@@ -1331,7 +1330,7 @@ def test_alerts_that_another_frontend_raised_are_listed_apart_and_once(show, ser
     assert not browser.has(line + " .menu-box"), "it is silenced where it was raised"
     story.alerts.clear()
     told = "2 critical alerts raised by rack1"
-    browser.wait_for(lambda: browser.text(summary) == told)
+    wait_polling(browser, lambda: browser.text(summary) == told)
     assert browser.text(".alert-card .all-well") == "No active alerts raised by this frontend"
 
 
@@ -1493,7 +1492,7 @@ def test_an_update_takes_the_focus_from_nothing_that_it_draws_anew(
     browser.script("window.old = document.querySelector(arguments[0])", drawn)
     story.nodes[-1]["state"] = "down"
     story.alerts.append(dict(story.alerts[0], id="other", rule="other", text=SICK + " is odd."))
-    browser.wait_for(lambda: poll(browser) or not browser.script("return old.isConnected"))
+    wait_polling(browser, lambda: not browser.script("return old.isConnected"))
     browser.wait_for(lambda: said in browser.script(FOCUSED % "textContent"))
     assert browser.script(FOCUSED % "matches(arguments[0])", control)
 
@@ -4053,7 +4052,7 @@ def test_an_action_asks_for_no_nodes_while_the_frontend_is_away(show, server):
     assert "Select nodes in the table above." in browser.text("main")
     browser.offline(True)
     try:
-        browser.wait_for(lambda: poll(browser) or browser.has(".banner"))
+        wait_polling(browser, lambda: browser.has(".banner"))
         browser.wait_for(lambda: "The frontend does not respond." in browser.text("main"))
         assert "Select nodes in the table above." not in browser.text("main")
     finally:
@@ -4075,7 +4074,7 @@ def test_a_form_says_first_why_nothing_can_be_sent_at_all(show, server, story, p
     browser.wait_for(lambda: browser.text(why) == locked)
     browser.offline(True)
     try:
-        browser.wait_for(lambda: poll(browser) or browser.has(".banner"))
+        wait_polling(browser, lambda: browser.has(".banner"))
         browser.wait_for(lambda: browser.text(why) == "The frontend does not respond.")
     finally:
         browser.offline(False)

@@ -1,6 +1,7 @@
 """What people click and read on every page: the size of its controls, and names in one piece."""
 
 import pytest
+from support.page import wait_polling
 from support.story import StoryServer, small_fleet
 
 pytestmark = pytest.mark.browser
@@ -324,7 +325,7 @@ def test_what_needs_a_server_that_is_away_is_disabled_and_comes_back(
     )
     browser.offline(True)
     try:
-        browser.wait_for(lambda: set(needing) <= set(browser.script(DISABLED)))
+        wait_polling(browser, lambda: set(needing) <= set(browser.script(DISABLED)))
         assert {title.split(":")[0] for title in browser.script(TITLES)} == {"No connection"}
         if place == "#/":
             assert any(name.startswith("Silence") for name in browser.script(DISABLED))

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from support.frontend import TOKEN, Frontend, wait_for
+from support.page import poll, wait_polling
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +30,7 @@ def demo():
 @pytest.fixture(scope="module")
 def fleet():
     """A frontend with a demo fleet that is large enough for the map."""
-    front = Frontend("--demo", "120", "--poll-interval", "3")
+    front = Frontend("--demo", "120", "--poll-interval", "10")
 
     def all_have_figures():
         """the nodes of the fleet have told their figures"""
@@ -180,10 +181,16 @@ def test_a_state_has_one_start_and_one_age_wherever_it_is_told(page, demo):
         "const alert = document.querySelector('.alerts [data-rule=node_degraded]');"
         "return [age(document.querySelector('.note.degraded')), age(alert)]"
     )
+
+    def both():
+        """both tell an age (in the story the node is down for a while)"""
+        found = browser.script(ages)
+        return all(found) and found
+
     for _ in range(3):
-        before = browser.script(ages)
-        assert before[0] and before[0] == before[1]
-        browser.wait_for(lambda: browser.script(ages) != before)
+        before = browser.wait_for(both, 60)
+        assert before[0] == before[1]
+        wait_polling(browser, lambda: browser.script(ages) != before)
 
 
 @pytest.mark.parametrize(
@@ -422,9 +429,8 @@ def test_a_tile_and_the_legend_of_a_chart_tell_the_same_figure_at_any_time(page,
         "new MutationObserver(look).observe(document.querySelector('main'),"
         " {subtree: true, childList: true, characterData: true})"
     )
-    poll = "await (await import('/static/js/server.js')).poll();"
-    count = poll + "return new Set(told.map(([one]) => one)).size"
-    browser.wait_for(lambda: browser.script(count) > 2, 60)
+    count = "return new Set(told.map(([one]) => one)).size"
+    wait_polling(browser, lambda: browser.script(count) > 2, 60)
     told = browser.script("return window.told")
     assert [one for one in told if one[0] != one[1]] == []
 
@@ -456,13 +462,11 @@ def test_tiles_and_legends_change_together_while_the_history_is_awaited(page, de
         name,
     )
     browser.script(DELAY, "api/history", 1500)
-    poll = "await (await import('/static/js/server.js')).poll();"
-    browser.wait_for(
-        lambda: browser.script(poll + "return new Set(told.map(([one]) => one)).size") > 1, 60
-    )
+    count = "return new Set(told.map(([one]) => one)).size"
+    wait_polling(browser, lambda: browser.script(count) > 1, 60)
     browser.script("(await import('/static/js/address.js')).setLast(21600)")
-    ranges = poll + "return new Set(told.map(([, , range]) => range.slice(0, 2))).size"
-    browser.wait_for(lambda: browser.script(ranges) > 1, 60)
+    ranges = "return new Set(told.map(([, , range]) => range.slice(0, 2))).size"
+    wait_polling(browser, lambda: browser.script(ranges) > 1, 60)
     told = browser.script("return window.told")
     assert [one for one in told if one[0] != one[1]] == []
 
@@ -1067,6 +1071,11 @@ def test_review_names_the_field_that_is_to_be_filled_in_or_corrected(page, demo)
     def advises(text):
         browser.wait_for(lambda: browser.text("#bulk-advice") == text)
 
+    def empty(field):
+        """Empty a field as a user does, with keys."""
+        browser.focus(field)
+        browser.press("Control+a", "Backspace")
+
     advises("Enter a setting and its new value.")
     browser.type("main input[name=value]", "abc")
     advises("Enter a setting.")
@@ -1074,14 +1083,14 @@ def test_review_names_the_field_that_is_to_be_filled_in_or_corrected(page, demo)
     advises("Correct the new value.")
     error = ".field:has([name=value][aria-invalid=true]) .field-error"
     assert browser.text(error) == "Enter a number."
-    browser.type("main input[name=value]", "")
+    empty("main input[name=value]")
     advises("Enter the new value.")
     for action, field, said in (
         ("loglevel", "logger", "Enter a logger."),
         ("bypass", "backend", "Enter a backend."),
     ):
         browser.choose("main .row-fields select", action)
-        browser.type("main input[name=%s]" % field, "")
+        empty("main input[name=%s]" % field)
         advises(said)
 
 
@@ -1212,9 +1221,12 @@ def test_a_node_that_a_bulk_action_cannot_be_for_says_why_at_every_width(page, d
 
 
 @pytest.fixture(scope="module")
-def locked_demo():
-    """A frontend with the demo nodes, all of which answered once, that trusts its token alone."""
-    front = Frontend("--demo", "--trust", "token", "--poll-interval", "3")
+def locked_demo(demo):
+    """Another frontend of the demo's nodes, which answered once; it trusts its token alone."""
+    nodes = demo.ask("/api/status").json()["nodes"]
+    entries = [{member: one[member] for member in ("name", "host", "port")} for one in nodes]
+    options = ("--nodes", json.dumps(entries), "--trust", "token", "--poll-interval", "3")
+    front = Frontend(*options)
     wait_for(lambda: not front.ask("/api/status").json()["counts"]["unknown"], 90)
     yield front
     front.stop()
@@ -1257,11 +1269,10 @@ def test_a_tab_that_was_left_follows_the_token_when_it_is_shown_again(page, lock
     box = "input[aria-label='Select %s']" % WORKER
     browser.wait_for(lambda: browser.has(box))
     browser.script("document.querySelector(arguments[0]).click()", box)
-    poll = "await (await import('/static/js/server.js')).poll()"
-    browser.script(poll)
+    poll(browser)
     browser.click("main .tabs [href$='tab=rollout']")
     browser.wait_for(lambda: browser.has("select[name=first]"))
-    browser.script(poll)
+    poll(browser)
     browser.click("main .tabs [href='#/many']")
     browser.click("main .lock-note button")
     browser.type("dialog [name=token]", TOKEN)

@@ -13,6 +13,7 @@ import pytest
 from conftest import short_socket_path
 from support.frontend import ROOT, TOKEN, Frontend, wait_for
 from support.nodes import NodeServer
+from support.page import poll
 
 pytestmark = pytest.mark.browser
 NAMES = "main .data tbody th[scope=row] :is(a, .fold)"
@@ -208,7 +209,7 @@ def test_no_style_looks_into_the_rows_of_tables_or_into_the_whole_page():
 def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(page, fleet):
     browser = page(fleet, "#/")
     loaded(browser)
-    browser.script("(await import('/static/js/server.js')).setRefresh(2)")
+    browser.script("(await import('/static/js/server.js')).setRefresh(0.3)")
     show = (
         "Object.defineProperty(document, 'hidden', {configurable: true, "
         "get: () => arguments[0]}); document.dispatchEvent(new Event('visibilitychange'))"
@@ -216,13 +217,10 @@ def test_a_page_that_is_not_seen_does_not_ask_and_asks_at_once_when_it_is_shown(
     polls = lambda: sum("/api/status" in url for url in browser.requests())  # noqa: E731
     browser.wait_for(polls)
     browser.script(show.replace("arguments[0]", "true"))
-    browser.script(
-        "await (await import('/static/js/server.js')).poll()"
-    )  # what was on its way is done
+    poll(browser)  # what was on its way is done
     polls()
-    browser.script(
-        "await new Promise((done) => setTimeout(done, 3000))"
-    )  # longer than the interval
+    # Three times the interval.
+    browser.script("await new Promise((done) => setTimeout(done, 900))")
     assert polls() == 0
     browser.script(show.replace("arguments[0]", "false"))
     browser.wait_for(polls)
@@ -248,7 +246,7 @@ def test_nothing_jumps_while_data_arrives(page, fleet, fragment):
     )
     browser.wait_for(lambda: "demo000" in browser.text("main"))
     first = browser.script("return (await import('/static/js/server.js')).store.received")
-    browser.script("(await import('/static/js/server.js')).poll()")
+    poll(browser)
     browser.wait_for(
         lambda: (
             browser.script("return (await import('/static/js/server.js')).store.received") > first
