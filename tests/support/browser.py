@@ -169,17 +169,17 @@ class Browser:
         shutil.rmtree(os.path.join(self.folder, "profile"), ignore_errors=True)
         self._start_session(*self.size)
 
-    def _end_session(self):
+    def _end_session(self, timeout=90):
         session, self.session = self.session, ""
         try:
             if session:
-                self._request("DELETE", session)
+                self._request("DELETE", session, timeout=timeout)
         except (OSError, BrowserError, http.client.HTTPException):
             pass
 
     def close(self):
         """End the browser and remove its profile."""
-        self._end_session()
+        self._end_session(5)  # some take half a minute to go; what is left of the group is killed
         if self.driver is not None:
             self.driver.end()
         self.kept.close()
