@@ -1929,7 +1929,7 @@ def test_a_panel_that_the_server_cannot_deliver_is_asked_for_as_rarely_as_the_se
     finally:
         browser.devtools("Network.setBlockedURLs", urls=[])
     browser.script("window.fetch = window.real")
-    browser.wait_for(lambda: "Backends" in browser.texts("main h2"), 20)
+    wait_polling(browser, lambda: "Backends" in browser.texts("main h2"))
 
 
 def test_a_panel_that_fails_says_it_in_one_line(browser, worker, show):
