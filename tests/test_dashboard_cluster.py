@@ -645,7 +645,7 @@ def test_what_another_process_of_the_server_told_of_changes_is_forgotten(show, s
     browser = show(server, "/#/events?kind=changed", ".events .undo")
     browser.wait_for(lambda: browser.count(".events .undo") == 2)
     assert browser.texts(".events .undo")[1].startswith("undone ")
-    story.started = 2
+    story.started, story.ahead = 2, 10
     story.events = [one for one in story.events if one["kind"] != "changed"]
     change_of_all_workers(story, 1300, "256", "512")
     wait_polling(browser, lambda: browser.texts(".events .undo") == ["Undo …"])

@@ -97,6 +97,7 @@ class Story:
         self.trusted = True
         self.started = 1.0  # another number is another process
         self.demo = False
+        self.ahead = 0  # seconds of its clock: the page asks for events anew by it
         self.silences = []  # what was sent: (alert id, body)
         self.kept_silences = []  # those of alerts that are over
         self.more_silences = 0  # such that the server does not list
@@ -135,7 +136,7 @@ class Story:
         counts = {name: states.count(name) for name in ("up", "degraded", "down", "unknown")}
         now = {name: one(0) for name, one in self.figures.items()}
         return {
-            "time": time.time(),
+            "time": time.time() + self.ahead,
             "poll_interval": 5,
             "history_seconds": self.kept,
             "history_start": time.time() - self.kept,
