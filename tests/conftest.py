@@ -161,7 +161,7 @@ FORGET = "try { localStorage.clear(); sessionStorage.clear() } catch (error) { /
 @pytest.fixture
 def browser(browser_process):
     """A browser with an empty page, an empty console and no token; it keeps nothing of a test."""
-    browser_process.goto("about:blank")
+    browser_process.leave()
     browser_process.resize(1440, 900)
     browser_process.console()
     browser_process.requests()

@@ -129,7 +129,7 @@ def test_without_trust_the_page_is_locked_and_the_token_unlocks_it(browser, star
     front = start("--node", "w0=" + node.address, "--trust", "token")
     browser.goto(url(front, "#/"))
     browser.wait_for(lambda: "Read-only" in browser.text("header"))
-    browser.goto("about:blank")
+    browser.leave()
     browser.goto(url(front, "#token=" + TOKEN))
     browser.wait_for(lambda: "Editing enabled" in browser.text("header"))
     assert TOKEN not in browser.url

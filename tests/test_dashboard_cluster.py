@@ -36,7 +36,7 @@ def show(browser):
     """Open an address of a server and wait until the table has its rows."""
 
     def visit(server, address="/", selector="main .data tbody th"):
-        browser.goto("about:blank")
+        browser.leave()
         browser.goto(server.url + address)
         browser.wait_for(lambda: browser.has(selector))
         return browser
@@ -1560,7 +1560,7 @@ def test_a_link_with_a_range_shows_the_same_picture(show, server, story):
     first = [browser.texts(".tile .value"), browser.texts(".event-card .event-text")]
     assert "98 s" not in first and browser.text(".live") == "Go live"
     assert not any("38 s" in text for text in browser.texts(".event-card .events > li"))
-    browser.goto("about:blank")
+    browser.leave()
     show(server, address)
     browser.wait_for(lambda: browser.texts(".event-card .events > li"))
     assert [browser.texts(".tile .value"), browser.texts(".event-card .event-text")] == first
@@ -1572,7 +1572,7 @@ def test_the_copied_link_shows_the_same_picture_in_another_browser(show, server)
     browser.focus(".range [aria-label^='Copy link']")
     browser.press("Enter")
     link = browser.wait_for(lambda: browser.script("return window.copied"))
-    browser.goto("about:blank")
+    browser.leave()
     browser.goto(link)
     picture = (
         lambda one: (  # noqa: E731
@@ -2896,7 +2896,7 @@ def test_the_title_of_a_chart_begins_at_its_left(show, server):
 def test_the_rows_of_a_long_list_are_as_high_as_it_counts(show, fleet, width):
     browser = show(fleet)
     browser.resize(width, 900)
-    browser.goto("about:blank")
+    browser.leave()
     show(fleet, "/#/?kind=worker")
     browser.wait_for(lambda: browser.has(".table-wrap.virtual .two-lines"))
     heights = (
@@ -2914,7 +2914,7 @@ def test_the_rows_of_a_long_list_are_as_high_as_it_counts(show, fleet, width):
 def test_the_names_of_a_long_list_have_one_size_on_a_telephone(show, fleet):
     browser = show(fleet)
     browser.resize(360, 900)
-    browser.goto("about:blank")
+    browser.leave()
     show(fleet, "/#/nodes")
     browser.wait_for(lambda: browser.has(".table-wrap.virtual tbody th"))
     sizes = (

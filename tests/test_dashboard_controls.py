@@ -121,7 +121,7 @@ def test_every_control_is_large_enough_for_a_finger(browser, demo, width):
             small[place] = found
 
     for view in VIEWS:
-        browser.goto("about:blank")
+        browser.leave()
         browser.goto(demo.url + "/" + view)
         browser.wait_for(lambda: browser.script(SETTLED))
         look(view)
@@ -310,7 +310,7 @@ TITLES = (
 def test_what_needs_a_server_that_is_away_is_disabled_and_comes_back(
     browser, server, place, shown, needing
 ):
-    browser.goto("about:blank")
+    browser.leave()
     browser.goto(server.url + "/" + place)
     browser.wait_for(lambda: browser.has(shown))
     if needing == ["Run"]:

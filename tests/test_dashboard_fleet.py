@@ -48,7 +48,7 @@ def page(browser, start):
     """Open a fragment of a frontend's page; those of ``start`` run until its console was read."""
 
     def visit(front, fragment):
-        browser.goto("about:blank")
+        browser.leave()
         browser.goto(front.url + "/" + fragment)
         browser.wait_for(lambda: browser.has("main h1"))
         return browser

@@ -125,7 +125,7 @@ def show(browser, start):
         )
         if not isinstance(what, Frontend):
             wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "worker")
-        browser.goto("about:blank")
+        browser.leave()
         browser.goto("%s/#/node/%s/%s" % (front.url, name, panel))
         browser.wait_for(lambda: browser.has("main .panel, main .empty"))
         return front
@@ -797,7 +797,7 @@ def test_a_limit_is_that_of_the_l2_adapter_that_evicts_though_another_one_holds_
         server.pages["/config"] = {**answers["/config"][1], **config}
         front = start("--node", "m=%s" % server.address, "--poll-interval", "0.5")
         wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "mp")
-        browser.goto("about:blank")
+        browser.leave()
         browser.goto(front.url + "/#/node/m")
         table = "table[aria-label='L2 adapters'] tbody:not(.spacer) tr"
         rows = browser.wait_for(lambda: browser.texts(table))
@@ -815,7 +815,7 @@ def test_an_adapter_is_not_said_to_evict_nothing_where_the_status_does_not_tell(
         server.pages["/metrics"] = head + page % "fs_native" + page % "fs"
         front = start("--node", "m=%s" % server.address, "--poll-interval", "0.5")
         wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "mp")
-        browser.goto("about:blank")
+        browser.leave()
         browser.goto(front.url + "/#/node/m")
         browser.wait_for(lambda: "L2, fs_native" in browser.text("main .meters"))
         text = browser.text("main .meters")
@@ -861,7 +861,7 @@ def controller(browser, start):
         server.pages["/controller/key-stats"] = keys
         front = start("--node", "c=%s" % server.address, "--poll-interval", "0.5")
         wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "controller")
-        browser.goto("about:blank")
+        browser.leave()
         browser.goto(front.url + "/#/node/c")
         wait_text(browser, "ago", CONTROLLER_WORKERS)
         yield server
@@ -897,7 +897,7 @@ def other_clock(browser):
 
         def load(url, seconds):
             ends.enter_context(browser.clock_ahead(seconds))
-            browser.goto("about:blank")
+            browser.leave()
             browser.goto(url)
             return browser
 
@@ -2091,7 +2091,7 @@ def rollout(browser, start, workers):
         return [node["kind"] for node in nodes] == ["worker"] * 3
 
     wait_for(all_are_workers)
-    browser.goto("about:blank")
+    browser.leave()
     browser.goto(front.url + "/#/many?tab=rollout")
     browser.script("(await import('/static/js/server.js')).setRefresh(1)")
     browser.wait_for(lambda: browser.count("select[name=first] option") == 3)

@@ -67,7 +67,7 @@ def page(browser, start):
     """
 
     def visit(front, fragment=""):
-        browser.goto("about:blank")
+        browser.leave()
         browser.goto(front.url + "/" + fragment)
         browser.wait_for(
             lambda: browser.has("main h1") and browser.has("nav .side-tree, nav .places")

@@ -227,6 +227,11 @@ class Browser:
         """Load a page and wait until it and its modules are loaded."""
         self._do("POST", "/url", {"url": url})
 
+    def leave(self):
+        """Leave the page, so that what is opened next is loaded as a whole."""
+        if self.url != "about:blank":
+            self.goto("about:blank")
+
     def reload(self):
         self._do("POST", "/refresh")
 
