@@ -4,8 +4,7 @@ import { bounds, LEAST_ZOOM, setFixed } from "../address.js";
 import { field } from "../controls.js";
 import { formDialog } from "../dialog.js";
 import { h } from "../dom.js";
-import { clock, day, duration, zone } from "../format.js";
-import { serverNow } from "../shell.js";
+import { clock, day, duration, serverNow, zone } from "../format.js";
 import { store } from "../server.js";
 
 const LAST = "9999-12-31T23:59:59"; // a year has four digits: the next one is of the month
