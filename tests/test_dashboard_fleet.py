@@ -1332,6 +1332,20 @@ def test_rows_of_fields_end_where_the_table_below_them_does(page, demo, width, v
     assert abs(browser.script(edge, last)) < 1
 
 
+@pytest.mark.parametrize("width, tab", [(1440, "rollout"), (768, "rollout"), (768, "cache")])
+def test_fields_of_bulk_actions_stand_in_columns_of_one_width(page, demo, width, tab):
+    browser = page(demo, f"#/many?tab={tab}")
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.has("main .row-fields"))
+    columns = "const fields = '.field:not(.wide), .server-boxes';"
+    columns += "return [...document.querySelectorAll(`main .row-fields :is(${fields})`)]"
+    columns += ".map((one) => one.getBoundingClientRect())"
+    columns += ".map(({ left, width }) => `${left.toFixed(1)} ${width.toFixed(1)}`)"
+    found = set(browser.script(columns))
+    assert len(found) == {1440: 4, 768: 2 if tab == "rollout" else 3}[width]
+    assert len({column.split()[1] for column in found}) == 1
+
+
 def test_the_heads_of_groups_of_settings_are_whole_on_a_telephone(page, demo):
     browser = page(demo, "#/node/llama70b-a_worker0/config")
     browser.resize(360, 800)

@@ -356,13 +356,8 @@ export class RolloutView {
       ),
       h(
         "div",
-        { class: "row-fields" },
-        changeFields(
-          this.signal,
-          this.change.fields,
-          h("div", { class: "contents wider" }, nodes),
-          field("First node", this.first),
-        ),
+        { class: "row-fields four" },
+        changeFields(this.signal, this.change.fields, nodes, field("First node", this.first)),
       ),
       this.problem,
       h("div", { class: "actions" }, this.go, this.missing),
