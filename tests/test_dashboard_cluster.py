@@ -181,6 +181,33 @@ def test_an_alert_that_was_resolved_in_a_range_stands_where_it_was_resolved(show
         assert browser.script(clock, begun) in full and "36 min" in said.replace("\xa0", " ")
 
 
+def test_an_alert_and_its_event_have_one_age_when_they_began_in_one_second(show, server, story):
+    second, text = int(story.now) - 605, "Evictions are rising on mp-1: 4 → 28 per second"
+    story.alerts = [alert("evictions_rising", "warning", text, second + 0.05, "mp-1")]
+    story.events.clear()
+    ago = story.now - second - 0.95
+    story.event(ago, "alert", text, "still", node="mp-1", rule="evictions_rising")
+    line, row = ".alert-card > .alerts > li", ".event-card .for"
+    browser = show(server)
+    browser.wait_for(lambda: browser.has(row))
+    ages = (
+        "const found = new Set(), asked = Date.now();"
+        "const [alerts, events] = ['.alert-card', '.event-card']"
+        "  .map((card) => document.querySelector(`${card} [data-since]`));"
+        "while (Date.now() - asked < 2200) {"
+        "  await new Promise((done) => setTimeout(done, 20));"
+        "  found.add(alerts.textContent === events.textContent);"
+        "}"
+        "return [...found]"
+    )
+    assert browser.script(ages) == [True]
+    end = second + 600.2
+    browser = show(server, "/?from=%s&to=%s" % (end - 900, end))
+    browser.wait_for(lambda: browser.has(row))
+    for place in (line, row):
+        assert re.search(r"10 min(?! \d)", browser.text(place).replace("\xa0", " "))
+
+
 def change_of_all_workers(story, ago, before, after):
     """A setting that was changed on the four workers of an instance; returns their names."""
     nodes = ["llama70b-a_worker%d" % rank for rank in range(4)]

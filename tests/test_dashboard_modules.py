@@ -780,6 +780,12 @@ def test_a_row_of_several_times_says_how_long_they_were_in_all_and_since_when(ru
     ]
 
 
+def test_times_that_clocks_show_alike_have_one_age(run):
+    body = "return given.map(([since, now]) => ageOf(since, now).textContent)"
+    told = run("views/eventlist.js", body, [100.2, 700.1], [100.9, 700.1], [100.9, 701.0])
+    assert told == ["10 min", "10 min", "10 min 1 s"]
+
+
 def test_what_many_nodes_did_at_one_time_is_one_row(run):
     events = [event(n, "restart", "w%d" % n, 100 + n, text="w%d restarted" % n) for n in range(5)]
     body = "return eventRows(given[0]).map(eventText)"

@@ -5,8 +5,8 @@ import { bounds, onRange, timeRange } from "../address.js";
 import { h, replace } from "../dom.js";
 import { plural, spanText } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { shownNow, store } from "../server.js";
-import { asOf, eventItems, eventRows, loadPage } from "../views/eventlist.js";
+import { store } from "../server.js";
+import { asOf, eventItems, eventRows, loadPage, toldAt } from "../views/eventlist.js";
 import { keysFor } from "./nodeevents.js";
 
 const RELOAD = 5; // seconds
@@ -27,7 +27,7 @@ export function mount(root, ctx) {
     render: ({ events, next, range }, body) => {
       const { start, end } = range;
       const rows = eventRows(timeRange().live ? events : asOf(events, end));
-      const now = timeRange().live ? shownNow() : end;
+      const now = toldAt(store.status);
       const more = next === null ? "" : ", and older ones";
       const { kind } = ctx.node();
       const others = keysFor(ctx.node()).length > 1;

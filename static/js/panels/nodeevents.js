@@ -3,9 +3,9 @@
 import { bounds, timeRange } from "../address.js";
 import { nodeLink } from "../controls.js";
 import { h } from "../dom.js";
-import { shownNow, store } from "../server.js";
+import { store } from "../server.js";
 import { AlertCard, allAlerts, EventCard, eventRange, groupsOf } from "../views/alerts.js";
-import { asOf, eventRows, loadEvents, marksOf } from "../views/eventlist.js";
+import { asOf, eventRows, loadEvents, marksOf, toldAt } from "../views/eventlist.js";
 
 const RELOAD = 5; // seconds
 const SHOWS_INSTANCE = ["engine", "scheduler"]; // their figures are those of the whole instance
@@ -69,7 +69,7 @@ export class NodeEvents {
   }
 
   draw(node, status) {
-    const live = timeRange().live;
+    const { live } = timeRange();
     const { start, end } = bounds(status.time);
     const inside = ({ time, until }) => time <= end && (until ?? end) >= start;
     const mine = alertsFor(node, status);
@@ -85,7 +85,7 @@ export class NodeEvents {
     const isUnknown = this.missing !== "" && this.missing !== LOADING;
     this.element.hidden = none && !rows.length && !isUnknown;
     this.element.classList.toggle("stacked", !this.alerts.lines.length);
-    this.card.update(rows, live ? shownNow() : end, this.missing);
+    this.card.update(rows, toldAt(status), this.missing);
   }
 
   /** All alerts of a status in their groups, once for each status. */

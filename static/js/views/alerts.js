@@ -33,6 +33,7 @@ import { pastTense, SEVERITIES } from "../words.js";
 import {
   actorOf,
   ageOf,
+  ageText,
   changesNoted,
   changesOf,
   endOf,
@@ -45,6 +46,7 @@ import {
   rowTime,
   secondsBetween,
   SPREAD,
+  toldAt,
   undoLink,
   undoOf,
   withNodeList,
@@ -274,7 +276,7 @@ function spellsOf(alerts) {
   let [times, seconds, end] = [0, 0, -Infinity];
   for (const { since, until } of [...alerts].sort((a, b) => a.since - b.since)) {
     if (since > end) times += 1;
-    seconds += Math.max(0, until - Math.max(since, end));
+    seconds += Math.max(0, secondsBetween(Math.max(since, end), until));
     end = Math.max(end, until);
   }
   return { times, seconds };
@@ -456,12 +458,12 @@ function sinceParts({ since, later = [], until, spells, endReason }, now) {
     const lasted =
       times > 1
         ? `${plain(times)} times, in all ${duration(seconds)}`
-        : `${once} ${duration(secondsBetween(since, until))}`;
+        : `${once} ${ageText(since, until)}`;
     return [`${when(since, now)} – ${when(until, now)} · ${lasted}`];
   }
   const joined = laterText(later, now);
   if (timeRange().live) return [`since ${when(since, now)} · `, ageOf(since, now), joined];
-  return [`since ${when(since, now)} · ${duration(now - since)}${joined}`];
+  return [`since ${when(since, now)} · ${ageText(since, now)}${joined}`];
 }
 
 const sinceText = (line, now) =>
@@ -780,7 +782,7 @@ export class AlertCard {
    */
   update(status, past = null, events = [], rows = [], groups = new Map()) {
     Object.assign(this, { status, past, events, rows, groups });
-    this.now = past ? Math.min(status.time, bounds(status.time).end) : shownNow();
+    this.now = past ? toldAt(status) : shownNow();
     const found = past ? past.map((event) => alertOfEvent(event, this.now)) : status.alerts;
     const isFar = (alert) => !isSilent(alert) && this.isOther(alert);
     this.lines = alertLines((found || []).filter((alert) => !isFar(alert)));
@@ -811,7 +813,7 @@ export class AlertCard {
     const { seconds, live } = timeRange();
     const calm = this.#calm(status);
     const places = this.blocks.map(({ change, lines }) => [Boolean(change), lines.length]);
-    const over = [status.silences, status.silences_total];
+    const over = [status.silences, status.silences_total, past && this.now];
     const signature = JSON.stringify([shape, places, over, this.showAll, calm, seconds, live]);
     if (signature === this.signature) return;
     // The line whose menu is open is drawn anew once the menu is closed.

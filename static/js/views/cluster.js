@@ -26,14 +26,13 @@ import {
   refreshNow,
   remember,
   saveFile,
-  shownNow,
   store,
   trusted,
 } from "../server.js";
 import { groupsOf } from "../shell.js";
 import { kindName, STATE_ORDER, STATES } from "../words.js";
 import { AlertCard, allAlerts, EventCard, eventRange } from "./alerts.js";
-import { addedSince, asOf, eventRows, lasts, loadEvents, marksOf } from "./eventlist.js";
+import { addedSince, asOf, eventRows, lasts, loadEvents, marksOf, toldAt } from "./eventlist.js";
 import { CHARTS, ChartsCard, FigureHistory, Tiles } from "./figures.js";
 import { InstanceTable, sizeText, versionOf } from "./instances.js";
 
@@ -693,8 +692,7 @@ class ClusterView {
     this.#fitCards();
     // Tiles and charts change together, also to another range: both are of one moment.
     if (!this.history.isChanging) this.#drawHistory(status, marksOf(events));
-    const now = timeRange().live ? shownNow() : end;
-    this.eventCard.update(this.rows.filter(inside), now, this.missing);
+    this.eventCard.update(this.rows.filter(inside), toldAt(status), this.missing);
   }
 
   #drawHistory(status, marks) {

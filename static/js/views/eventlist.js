@@ -1,6 +1,6 @@
 // What happened, in words: rows of events, and the marks that they leave on charts.
 
-import { timeRange } from "../address.js";
+import { bounds, timeRange } from "../address.js";
 import { getEvents, isFrontend, shownNow, store, trusted } from "../server.js";
 import { isNumber } from "../chartmath.js";
 import { linked, nodeLink } from "../controls.js";
@@ -13,6 +13,7 @@ import {
   fullTime,
   plain,
   plural,
+  serverNow,
   untilText,
   when,
 } from "../format.js";
@@ -54,6 +55,9 @@ export const rowTime = (event) =>
 const second = (event) => Math.floor(rowTime(event));
 /** From one second that is shown to the other, so that they add up. */
 export const secondsBetween = (start, end) => Math.floor(end) - Math.floor(start);
+/** The time of which the page tells how long things have lasted: a fixed range ends by now. */
+export const toldAt = ({ time }) =>
+  timeRange().live ? shownNow() : Math.min(time, bounds(time).end);
 export const lastedSeconds = (event, now) =>
   secondsBetween(event.time, isOver(event) ? event.until : now);
 
@@ -676,14 +680,22 @@ export function eventNote(event, now) {
   return [isCounted(event) ? `${times}, in all` : `${times} in`, long];
 }
 
-/** How long something has lasted by now: told anew each second, and not to a screen reader. */
-export const ageOf = (since, now = shownNow()) =>
-  h("span", { dataset: { since }, "aria-live": "off" }, duration(now - since));
+/** How long something has lasted by now, from one second that clocks show to the other. */
+export const ageText = (since, now) => duration(secondsBetween(since, now));
 
-setInterval(() => {
+/** The same, told anew each second, and not to a screen reader. */
+export const ageOf = (since, now = shownNow()) =>
+  h("span", { dataset: { since }, "aria-live": "off" }, ageText(since, now));
+
+/** Tell all ages anew, and again as the clock shows the next second. */
+function tellAges() {
+  const now = shownNow();
   for (const age of document.querySelectorAll("[data-since]"))
-    setText(age, duration(shownNow() - Number(age.dataset.since)));
-}, 1000);
+    setText(age, ageText(Number(age.dataset.since), now));
+  setTimeout(tellAges, 1000 - ((serverNow() * 1000) % 1000));
+}
+
+tellAges();
 
 const unfolded = new Set(); // ids of rows and alerts whose nodes are listed
 // The number of nodes in a text.

@@ -5,7 +5,7 @@ import { isNumber } from "../chartmath.js";
 import { button, copy, online, searchBox } from "../controls.js";
 import { h, replace, setText } from "../dom.js";
 import { clock, fullTime, plural, spanText } from "../format.js";
-import { shownNow, store } from "../server.js";
+import { store } from "../server.js";
 import { offeredSpans } from "../shell.js";
 import {
   asOf,
@@ -18,6 +18,7 @@ import {
   loadPage,
   MOST_EVENTS,
   rowTime,
+  toldAt,
 } from "./eventlist.js";
 
 const RELOAD = 5; // seconds
@@ -156,7 +157,7 @@ class EventsView {
   #draw() {
     const { start, end } = bounds(store.status.time);
     const { rows } = this;
-    const now = timeRange().live ? shownNow() : end;
+    const now = toldAt(store.status);
     setText(this.span, `${spanText(start, end)} · ${plural(rows.length, "event")}`);
     replace(this.list, eventItems(rows, now));
     this.older.hidden = this.next === null || this.next === undefined;
