@@ -6080,11 +6080,15 @@ def first_token_wait(evidence: Evidence) -> str:
     states = [each for each in (evidence.state, *evidence.peers) if each.figures.get("ttft_p50")]
     if not states:
         return ""
-    what, now = f"TTFT p50 of {states[0].node.key}", spoken_latency(states[0].figures["ttft_p50"])
+    what, wait = f"TTFT p50 of {states[0].node.key}", states[0].figures["ttft_p50"]
+    now = spoken_latency(wait)
     past = evidence.keep_past("ttft_p50", evidence.base("ttft_p50"))
     if past != past or len(states) > 1:  # The past is a mean of several engines.
         return f"{what} is {now}"
-    return f"{what}: {spoken_latency(past)} → {now}"
+    before = spoken_latency(past)
+    if before == now:
+        return f"{what} is still {now}"
+    return f"{what} {'rose' if wait > past else 'fell'}: {before} → {now}"
 
 
 def rate_that_fell(
@@ -6184,7 +6188,7 @@ def evicted_too_early(evidence: Evidence) -> str:
     change = spoken_change(0.0 if past != past else past, now)
     # The other nodes of the instance have this reason, too: it says whose evictions these are.
     rose = f"evictions of {evidence.key} rose" if evidence.peers else "evictions rose"
-    return f"{rose} ({change})"
+    return f"{rose}: {change}"
 
 
 def prompts_are_new(evidence: Evidence) -> str:

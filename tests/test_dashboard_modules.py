@@ -466,8 +466,8 @@ def test_numbers_stay_with_their_units_and_short_pairs_together(run):
     )
     said = "Evictions are rising: 0.3 → 12 per second"
     assert run("controls.js", body, said) == "Evictions are rising: 0.3_→_12_per_second"
-    said = "TTFT p50 of api: 230 ms → 1.2 s; TTFT p50 of a: 230 ms → 409 ms"
-    kept = "TTFT p50 of api: 230_ms_→_1.2_s; TTFT p50 of a: 230_ms_→_409_ms"
+    said = "TTFT p50 of api rose: 230 ms → 1.2 s; TTFT p50 of a fell: 530 ms → 409 ms"
+    kept = "TTFT p50 of api rose: 230_ms_→_1.2_s; TTFT p50 of a fell: 530_ms_→_409_ms"
     assert run("controls.js", body, said) == kept
     said = "was 0 → 7.2 per minute; TTFT p50 of api is 410 ms, TTFT p50 421 ms"
     kept = "was 0_→_7.2_per_minute; TTFT p50 of api is 410_ms, TTFT p50_421_ms"
@@ -1105,6 +1105,10 @@ def test_an_alert_that_is_over_is_told_in_the_past(run):
         "Remote backend of w0 did not respond: the last 3 pings failed",
         "Remote backend of w0 failed: 3 of 9 reads",
     ]
+    said = "Lookup hit rate of a fell: 79% → 31%; TTFT p50 of api rose: 231 ms → 420 ms"
+    told = run("words.js", "return pastTense(given[0])", said + "; evictions of a rose: 0 → 12")
+    past = said.replace(" fell:", " had fallen:").replace(" rose:", " had risen:")
+    assert told == past + "; evictions of a had risen: 0 → 12"
 
 
 def test_the_rest_of_a_rollout_is_the_median_of_the_nodes_that_report(run):

@@ -385,12 +385,15 @@ def test_an_engine_beside_the_node_tells_what_its_users_notice():
     engine = node_state("api", kind="engine", figures={"ttft_p50": 0.93})
     text = fallen(traffic(0.3), traffic(0.8), peers=[engine])
     assert text == "Lookup hit rate of w0 fell: 80% → 30%; TTFT p50 of api is 930 ms"
-    now, past = traffic(0.3), traffic(0.8)
-    assert fallen(now, past, peers=[engine], ttft_p50=(0.93, 0.18)).endswith(
-        "; TTFT p50 of api: 180 ms → 930 ms"
+    now, before = traffic(0.3), traffic(0.8)
+    assert fallen(now, before, peers=[engine], ttft_p50=(0.93, 0.18)).endswith(
+        "; TTFT p50 of api rose: 180 ms → 930 ms"
     )
+    for past, said in ((1.23, "fell: 1.2 s → 930 ms"), (0.9301, "is still 930 ms")):
+        text = fallen(now, before, peers=[engine], ttft_p50=(0.93, past))
+        assert text.endswith("; TTFT p50 of api " + said)
     # The past is a mean of both.
-    assert fallen(now, past, peers=[engine, engine], ttft_p50=(0.93, 0.18)).endswith("is 930 ms")
+    assert fallen(now, before, peers=[engine, engine], ttft_p50=(0.93, 0.18)).endswith("is 930 ms")
 
 
 def test_the_wait_before_is_kept_while_the_alert_lasts():
@@ -398,7 +401,7 @@ def test_the_wait_before_is_kept_while_the_alert_lasts():
     now, past = traffic(0.3), traffic(0.8)
     fallen(now, past, state=state, peers=[engine], ttft_p50=(0.93, 0.18))
     later = fallen(now, past, state=state, active=True, peers=[engine], ttft_p50=(0.93, 0.9))
-    assert "TTFT p50 of api: 180 ms → 930 ms" in later
+    assert "TTFT p50 of api rose: 180 ms → 930 ms" in later
 
 
 # Each reason with the shape that triggers it, and the nearest that does not.
@@ -417,7 +420,7 @@ def test_the_reason_is_a_cache_that_is_too_small_when_chunks_die_before_they_are
 
 def test_without_lifetimes_the_reason_is_that_evictions_rose():
     text = fallen(traffic(0.3), traffic(0.8), evictions_per_second=(12.0, 4.0))
-    assert text.endswith("; evictions rose (4 → 12 per second)")
+    assert text.endswith("; evictions rose: 4 → 12 per second")
     assert ";" not in fallen(traffic(0.3), traffic(0.8), evictions_per_second=(6.0, 4.0))
 
 
@@ -436,7 +439,7 @@ def test_the_reason_is_new_prompts_when_more_lookups_find_nothing(zero_hits, rea
 def test_the_reason_of_an_instance_says_whose_evictions_rose():
     now = {"evictions_per_second": (12.0, 4.0)}
     text = fallen(traffic(0.3), traffic(0.8), peers=[node_state("w1")], **now)
-    assert text.endswith("; evictions of w0 rose (4 → 12 per second)")
+    assert text.endswith("; evictions of w0 rose: 4 → 12 per second")
 
 
 def test_a_fallen_hit_rate_tells_the_rise_of_evictions_as_the_alert_about_them_does():
@@ -445,9 +448,9 @@ def test_a_fallen_hit_rate_tells_the_rise_of_evictions_as_the_alert_about_them_d
     rising = evidence(state, busy, {"evictions_per_second": 0.3})._replace(rule="evictions_rising")
     assert rule_named("evictions_rising").check(rising).text.endswith("0.3 → 12 per second")
     later = evidence(state, now, {"evictions_per_second": 1.3})
-    assert "(0.3 → 12 per second)" in lf.evicted_too_early(later)
+    assert " rose: 0.3 → 12 per second" in lf.evicted_too_early(later)
     state.forget_past("evictions_rising")
-    assert "(1.3 → 12 per second)" in lf.evicted_too_early(later)
+    assert " rose: 1.3 → 12 per second" in lf.evicted_too_early(later)
 
 
 def test_the_nodes_of_an_instance_have_one_reason_for_what_fell():
@@ -535,7 +538,7 @@ def test_a_reason_is_that_of_the_beginning_and_not_what_happens_later():
     state, peer = node_state(), node_state("w1")
     now, past = traffic(0.3), traffic(0.8)
     text = fallen(now, past, state=state, peers=[peer], evictions_per_second=(28.0, 4.0))
-    assert text.endswith("; evictions of w0 rose (4 → 28 per second)")
+    assert text.endswith("; evictions of w0 rose: 4 → 28 per second")
     peer.restarts.append(990.0)
     assert fallen(now, past, state=state, peers=[peer], active=True) == text
 

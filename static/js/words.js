@@ -274,7 +274,8 @@ const PAST_FORMS = [
   [/ does not respond/, " did not respond"],
   [/^(Remote backend of \S+) fails:/, "$1 failed:"],
   [/^(\S+(?: and \d+ others)?) restarted (?=\d)/, "$1 had restarted "],
-  [/ fell(?=:)/, " had fallen"],
+  [/ fell(?=:)/g, " had fallen"],
+  [/ rose(?=:)/g, " had risen"],
 ];
 
 /** What a server says of something that lasts, told of something that is over. */
