@@ -1570,13 +1570,13 @@ def test_dragging_over_a_chart_zooms_all_of_them_and_back_undoes_it(show, server
     browser = show(server)
     browser.wait_for(lambda: browser.count(".charts-card path.line") > 6)
     drag(browser, ".charts-card .chart-svg", 0.5, 0.8)
-    browser.wait_for(lambda: "from=" in browser.url and browser.has(".fixed-range"))
+    browser.wait_for(lambda: "from=" in browser.url and browser.has(".custom-range"))
     assert "Table and sidebar are current" in browser.text(".page-head")
-    shown = browser.text(".fixed-range")
+    shown = browser.text(".custom-range")
     browser.wait_for(lambda: browser.text(".charts-card h2") == shown)
     assert browser.text(".live") == "Go live"
     browser.back()
-    browser.wait_for(lambda: "from=" not in browser.url and not browser.has(".fixed-range"))
+    browser.wait_for(lambda: "from=" not in browser.url and not browser.has(".custom-range"))
     browser.wait_for(lambda: browser.text(".charts-card h2") != shown)
 
 
@@ -1606,7 +1606,7 @@ def test_the_copied_link_shows_the_same_picture_in_another_browser(show, server)
             one.has(".event-card .events > li")
             and one.has(".tile")
             and [
-                one.text(".fixed-range"),
+                one.text(".custom-range"),
                 # How many more events are shown depends on the room for them.
                 one.texts(".event-card .event-text")[:5],
                 one.texts(".tile .value, .tile .delta, .chart .legend b"),
@@ -1814,8 +1814,8 @@ def test_a_range_is_typed_with_the_mouse_and_back_undoes_it(show, server, story)
     fill(browser, **{"from": local(browser, start), "to": local(browser, end)})
     click_text(browser, "Show", "dialog")
     browser.wait_for(lambda: range_of(browser) == [start, end] and not browser.has("dialog"))
-    browser.wait_for(lambda: browser.has(".fixed-range:focus"))
-    text = browser.text(".fixed-range")
+    browser.wait_for(lambda: browser.has(".custom-range:focus"))
+    text = browser.text(".custom-range")
     assert browser.script(
         "return (await import('/static/js/format.js')).spanText(...arguments)", start, end
     ).replace("\xa0", " ") == text.replace("\xa0", " ")
@@ -1834,7 +1834,20 @@ def test_a_range_is_typed_with_the_mouse_and_back_undoes_it(show, server, story)
     browser.back()
     browser.wait_for(lambda: range_of(browser) == [start, end])
     browser.back()
-    browser.wait_for(lambda: range_of(browser) is None and not browser.has(".fixed-range"))
+    browser.wait_for(lambda: range_of(browser) is None and not browser.has(".custom-range"))
+
+
+def test_a_live_range_that_no_button_has_is_told(show, server):
+    browser = show(server, "/?last=2h")
+    browser.wait_for(lambda: browser.text(".range [aria-pressed=true]") == "Last 2 h")
+    assert browser.script("return document.querySelector('.span-box').value") == "7200"
+    browser.click(".range .custom-range")
+    browser.wait_for(lambda: browser.has("dialog[open] [name=from]"))
+    browser.press("Escape")
+    browser.click(".range .seg button")
+    browser.wait_for(lambda: not browser.has(".custom-range"))
+    assert browser.text(".range .seg [aria-pressed=true]") == "15 min"
+    assert "Last 2 h" not in browser.text(".span-box")
 
 
 def test_a_range_is_typed_with_the_keyboard(show, server, story):

@@ -1118,6 +1118,14 @@ def test_the_hours_before_are_there_as_soon_as_the_nodes_are(replayed):
 
 
 @pytest.mark.slow
+def test_a_line_of_two_hours_begins_where_its_chart_does(replayed):
+    front, _ = replayed
+    asked = front.ask("/api/status").json()["time"] - 7200
+    answer = front.ask("/api/history?metric=lookup_hit_rate&seconds=7200").json()
+    assert asked - 660 < answer["series"][0]["times"][0] <= asked
+
+
+@pytest.mark.slow
 def test_alerts_and_events_are_as_old_as_what_they_tell(replayed):
     front, status = replayed
     ages = {alert["rule"]: status["time"] - alert["since"] for alert in status["alerts"]}

@@ -9,6 +9,7 @@ import json
 import threading
 import time
 import tracemalloc
+import types
 import zipfile
 
 import pytest
@@ -1011,6 +1012,34 @@ def test_own_metrics_say_which_version_each_node_runs_and_how_often_it_restarted
     info = 'lmcache_frontend_node_info{node="w0",kind="worker",version="0.5.6"} 1'
     assert info in text
     assert 'lmcache_frontend_node_restarts_total{node="w0"} 1' in text
+
+
+def test_a_status_that_expired_is_made_once_and_given_to_nobody_meanwhile():
+    watched = types.SimpleNamespace(registry_version=1, version=1)
+    made, may_end = [], threading.Event()
+    may_end.set()
+
+    def make():
+        made.append(watched.version)
+        assert may_end.wait(20)
+        return b"%d" % watched.version
+
+    status = lf.StatusDocument(make, watched)
+    assert status.get()[0] == b"1"
+    for _ in range(40):  # forty alerts are silenced
+        watched.version += 1
+        status.expire()
+    assert made == [1]
+    may_end.clear()
+    answers = []
+    readers = [threading.Thread(target=lambda: answers.append(status.get()[0])) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    assert wait_for(lambda: len(made) == 2)
+    may_end.set()
+    for reader in readers:
+        reader.join(20)
+    assert answers == [b"41"] * 3 and made == [1, 41]
 
 
 # -- ranks and engines

@@ -130,14 +130,19 @@ function drawRange() {
     ),
     customButton,
   );
-  replace(customButton, range.live ? icon("range") : spanText(range.from, range.to));
-  customButton.className = range.live ? "" : "fixed-range";
-  customButton.setAttribute("aria-pressed", String(!range.live));
-  if (range.live) customButton.setAttribute("aria-label", CUSTOM);
-  else customButton.removeAttribute("aria-label");
+  // A link may have a live range that no button has.
+  const odd = range.live && !choices.some(([, , seconds]) => here(seconds));
+  const said = odd ? `Last ${duration(range.seconds)}` : spanText(range.from, range.to);
+  const isCustom = odd || !range.live;
+  replace(customButton, isCustom ? said : icon("range"));
+  customButton.className = isCustom ? "custom-range" : "";
+  customButton.setAttribute("aria-pressed", String(isCustom));
+  if (isCustom) customButton.removeAttribute("aria-label");
+  else customButton.setAttribute("aria-label", CUSTOM);
   replace(
     spanBox,
     range.live ? null : h("option", { value: "" }, briefSpan(range)),
+    odd ? h("option", { value: range.seconds }, said) : null,
     choices.map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
     h("option", { value: "custom" }, "Custom …"),
   );
