@@ -2877,6 +2877,18 @@ def test_captions_of_tiles_are_whole_and_clear_of_the_graphs(show, server, width
     assert browser.script(hint) == [False, 40]
 
 
+@pytest.mark.parametrize("width", [360, 320])
+def test_a_phone_is_told_how_many_of_the_recent_events_it_lists(show, server, width):
+    browser = show(server)
+    browser.resize(width, 800)
+    browser.wait_for(lambda: " of " in browser.text(".event-card .hint"))
+    tops = "const tops = (name) => [...document.querySelectorAll('.event-card ' + name)]"
+    tops += ".map((one) => one.getBoundingClientRect()).map(({ top, height }) => [top, height]);"
+    tops += "return tops(':is(h2, .card-head > a, .hint)')"
+    (title, _), (hint, height), (link, _) = browser.script(tops)
+    assert abs(title - link) < 10 and hint > title + 15 and height > 10
+
+
 def test_recent_events_stay_in_their_card_on_the_smallest_screen(show, server, story):
     # Many went down at once; each was away for a time of its own.
     for rank in range(6):
