@@ -466,6 +466,17 @@ def test_a_name_of_a_variable_of_16_letters_is_whole_on_a_telephone(browser, wor
         browser.resize(1280, 800)
 
 
+def test_words_beside_a_value_are_not_in_its_monospaced_type(browser, worker, show):
+    worker.pages["/env"] = {"HF_TOKEN": "hf_1", "HOME": "/root"}
+    show(worker, "environment")
+    browser.wait_for(lambda: browser.has("main td .masked"))
+    sans = browser.style("main h1", "font-family")
+    assert browser.style("main td .masked", "font-family") == sans
+    assert browser.style("main td .masked", "letter-spacing") == "normal"
+    assert browser.style("main td button", "font-family") == sans
+    assert browser.style("main td.mono", "font-family") != sans
+
+
 def test_a_list_of_paths_is_broken_between_them(browser, worker, show):
     paths = ["/opt/lmcache/venv/bin", "/usr/local/nvidia/bin", "/usr/local/cuda/bin", "/usr/bin"]
     worker.pages["/env"] = {"PATH": ":".join(paths)}
