@@ -1792,17 +1792,24 @@ def test_facts_about_a_node_are_lines_without_holes(browser, demo, show, width, 
         browser.resize(1280, 800)
 
 
-@pytest.mark.parametrize("width, rows", [(1440, 2), (768, 2), (360, 3)])
-def test_six_facts_stand_in_even_rows(browser, demo, show, width, rows):
-    place = "main section[aria-label='Key directory']"
+@pytest.mark.parametrize(
+    "node, panel, title, last, rows",
+    [
+        ("coordinator", "overview", "Key directory", "L1 keys of mp-1", {1440: 2, 768: 2, 360: 3}),
+        ("llama70b-b_worker1", "cache", "KV cache", "Device", {2560: 1, 1920: 2, 768: 2, 360: 2}),
+    ],
+)
+def test_four_and_six_facts_stand_in_even_rows(browser, demo, show, node, panel, title, last, rows):
+    place = f"main section[aria-label='{title}']"
     tops = "return [...document.querySelectorAll(arguments[0] + ' .facts > div')]"
     tops += ".map((one) => one.getBoundingClientRect().top)"
-    browser.resize(width, 900)
     try:
-        show(demo, "overview", "coordinator")
-        wait_text(browser, "L1 keys of mp-1", place)
-        counts = collections.Counter(browser.script(tops, place))
-        assert sorted(counts.values()) == [6 // rows] * rows
+        show(demo, panel, node)
+        wait_text(browser, last, place)
+        for width, count in rows.items():
+            browser.resize(width, 900)
+            counts = collections.Counter(browser.script(tops, place))
+            assert len(counts) == count and len(set(counts.values())) == 1, (width, counts)
     finally:
         browser.resize(1280, 800)
 
