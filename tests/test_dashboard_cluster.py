@@ -1837,6 +1837,16 @@ def test_a_range_is_typed_with_the_mouse_and_back_undoes_it(show, server, story)
     browser.wait_for(lambda: range_of(browser) is None and not browser.has(".custom-range"))
 
 
+def test_a_form_of_another_version_asks_to_reload_the_page(show, server):
+    browser = show(server)
+    browser.script(
+        "const {opened} = await import('/static/js/controls.js');"
+        "await opened(() => Promise.reject(new SyntaxError('There is no export named x.')))"
+    )
+    said = "Not opened: There is no export named x. Reload the page."
+    browser.wait_for(lambda: said in browser.text(".toasts"))
+
+
 def test_a_live_range_that_no_button_has_is_told(show, server):
     browser = show(server, "/?last=2h")
     browser.wait_for(lambda: browser.text(".range [aria-pressed=true]") == "Last 2 h")

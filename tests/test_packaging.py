@@ -153,6 +153,27 @@ def test_the_file_alone_serves_the_proxy_and_says_what_is_missing(start, node, t
     )
 
 
+def test_what_a_module_of_the_dashboard_imports_is_exported():
+    """A module that is loaded on demand would fail when somebody opens it."""
+    texts = {}
+    for name in static_files():
+        if name.endswith(".js"):
+            with open(os.path.join(STATIC, name), encoding="utf-8") as file:
+                texts[name] = file.read()
+    declared = r"^export (?:async )?(?:function|class|const|let) (\w+)"
+    imported = r"^import \{([^}]+)\} from \"([^\"]+)\""
+    exports = {name: set(re.findall(declared, text, re.M)) for name, text in texts.items()}
+    wanted = [
+        (name, one.split(" as ")[0].strip(), os.path.join(os.path.dirname(name), path))
+        for name, text in texts.items()
+        for names, path in re.findall(imported, text, re.M)
+        for one in names.split(",")
+        if one.strip()
+    ]
+    assert len(wanted) > 500
+    assert [one for one in wanted if one[1] not in exports[os.path.normpath(one[2])]] == []
+
+
 def test_no_line_is_over_100_columns():
     """Grafana's file is left out: its expressions are JSON strings, which cannot be split."""
     names = [PROGRAM] + [os.path.join(STATIC, name) for name in static_files()]

@@ -86,7 +86,10 @@ export async function opened(load) {
   try {
     return await loadModule(load);
   } catch (error) {
-    toast("Not opened: the frontend does not respond.", "bad");
+    // The files may be of another version than those that are loaded.
+    const fault = `${error.message.replace(/\.$/, "")}. Reload the page.`;
+    const why = error.isUnreachable ? "the frontend does not respond." : fault;
+    toast(`Not opened: ${why}`, "bad");
     return null;
   }
 }
