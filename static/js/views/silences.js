@@ -87,7 +87,10 @@ export function drawSilences(fold, list, lines, over, total = 0) {
   const rest =
     more && h("li", { class: "quiet" }, `And ${plural(more, "silence")} with a later end`);
   replace(list, all.map(silenceItem), rest || null);
-  setText(fold.firstChild, `${plain(all.length + more)} silenced`);
+  const alerts = all.reduce((sum, line) => sum + line.alerts.length, more);
+  const groups = all.length + more;
+  const grouped = alerts > groups ? `, in ${plural(groups, "group")}` : "";
+  setText(fold.firstChild, `${plain(alerts)} silenced${grouped}`);
   // It opens for a change that can be undone nowhere else; then it is as the reader leaves it.
   const offers = lines.filter(({ change }) => change && undoOf(change)?.href).length;
   if (all.length === 1 || offers > Number(fold.dataset.offers || 0)) fold.open = true;
