@@ -991,7 +991,8 @@ def test_silences_of_alerts_that_are_over_are_lines_as_they_were_made(show, serv
     kept_silence(story, "mp-0", later + 7200, text="")
     browser = show(server)
     # With the one whose alert is active.
-    browser.wait_for(lambda: browser.text(".silenced summary") == "4 silenced")
+    summary = "6 silenced, in 4 groups"
+    browser.wait_for(lambda: browser.text(".silenced summary") == summary)
     browser.click(".silenced summary")
     rows = [text.replace("\xa0", " ") for text in browser.texts(".silenced .quiet p")]
     assert "L2 adapter s3 of mp-1" in rows[0] and "not active" not in rows[0]
@@ -1688,6 +1689,8 @@ def test_a_link_whose_range_cannot_be_shown_says_so_and_is_put_right(show, serve
     browser.wait_for(lambda: said in " ".join(browser.texts(".toast")).replace("\xa0", " "))
     assert browser.url == server.url + "/#/?by=model"
     assert browser.attribute(".live", "aria-pressed") == "true"
+    browser.script("(await import('/static/js/address.js')).setLast(900)")
+    assert browser.text(".toasts") == "", "another range is shown by now"
 
 
 def test_a_range_that_ends_after_now_ends_now(show, server, story):
@@ -2342,6 +2345,10 @@ def test_an_address_without_a_page_shows_the_cluster_and_says_so(show, server):
     browser = show(server, "/#/foo/bar")
     browser.wait_for(lambda: "There is no page “foo”" in browser.text(".toasts"))
     assert browser.text("h1") == "Cluster"
+    # It is about this page and leaves with it.
+    browser.script("location.hash = '#/compare'")
+    browser.wait_for(lambda: browser.text("h1") == "Compare")
+    assert browser.text(".toasts") == ""
 
 
 def head_of(browser, label):

@@ -1,7 +1,7 @@
 // Starts the page: which view is shown, and that all parts follow what the server says.
 
 import { parseRoute } from "./address.js";
-import { button, empty, toast } from "./controls.js";
+import { button, empty, pageToast } from "./controls.js";
 import { h, replace } from "./dom.js";
 import { middle } from "./format.js";
 import {
@@ -123,7 +123,7 @@ async function route() {
   const to = parseRoute();
   const top = changePlace();
   document.documentElement.dataset.view = to.view;
-  if (to.unknown) toast(`There is no page “${to.unknown}”: this is the cluster.`, "bad");
+  if (to.unknown) pageToast(`There is no page “${to.unknown}”: this is the cluster.`);
   openMenu(false);
   markPlace();
   drawShell();

@@ -559,6 +559,13 @@ export function toast(text, kind = "plain") {
   return note;
 }
 
+/** A note about the page, which is no result of an action: it leaves as another one is shown. */
+export function pageToast(text) {
+  const note = toast(text, "bad");
+  addEventListener("hashchange", () => note.remove(), { once: true });
+  return note;
+}
+
 const SHORT = {
   lookup_hit_rate: "hit rate",
   retrieve_p99: "p99",

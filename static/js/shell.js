@@ -20,6 +20,7 @@ import {
   noConnection,
   opened,
   outlierTag,
+  pageToast,
   stateMark,
   toast,
   updateOutlierTag,
@@ -157,15 +158,18 @@ function showSpan() {
   spanBox.value = live ? String(seconds) : "";
 }
 
+let rangeNote = null; // it is true while the range is the one that it names
+
 /** A link may name a range that cannot be shown: that is said, and the address is put right. */
 function checkRange() {
   const fault = store.status && mendRange(serverNow());
   if (!fault) return;
   const shown = `showing the last ${duration(timeRange().seconds)}`;
-  toast(`The time range of this link is ${fault}: ${shown}.`, "bad");
+  rangeNote = pageToast(`The time range of this link is ${fault}: ${shown}.`);
 }
 
 function startRange() {
+  onRange(() => rangeNote?.remove());
   spanBox.addEventListener("change", () => {
     const isCustom = spanBox.value === "custom";
     if (spanBox.value && !isCustom) setLast(Number(spanBox.value));
