@@ -2255,6 +2255,28 @@ def test_what_was_typed_for_a_rollout_stays_when_a_node_goes_down(browser, rollo
     assert browser.property("input[name=setting]:focus", "value") == "chunk_size"
 
 
+def test_nobody_is_told_that_a_name_is_wrong_while_it_is_typed(browser, rollout, workers):
+    typing = (
+        "const box = document.querySelector('input[name=setting]');"
+        "const error = document.querySelector('#setting-error'), said = new Set();"
+        "box.focus();"
+        "for (const letter of 'min_re') {"
+        "  box.value += letter;"
+        "  box.dispatchEvent(new Event('input', { bubbles: true }));"
+        "  await new Promise((done) => setTimeout(done, 600));"
+        "  said.add(error.textContent + (box.getAttribute('aria-invalid') || ''));"
+        "  said.add(document.querySelector('#value-hint').textContent);"
+        "}"
+        "return [...said]"
+    )
+    assert browser.script(typing) == ["", "JSON, or plain text"]
+    wrong = ".field:has([name=setting][aria-invalid=true]) .field-error"
+    browser.wait_for(lambda: browser.texts(wrong) == ["No selected node has this setting."])
+    browser.press("e", "Tab")  # who leaves the field has a whole name
+    assert browser.script("return document.activeElement.name") == "value"
+    browser.wait_for(lambda: browser.texts(wrong) == ["No selected node has this setting."])
+
+
 def test_a_rollout_says_beside_the_field_what_is_wrong(browser, rollout, workers):
     missing, go = "#rollout-missing", "main .actions button.primary"
     error = ".field:has([name=%s][aria-invalid=true]) .field-error"

@@ -13,6 +13,7 @@ const MOST_VALUES = 4; // different values that are told
 const PARALLEL = 8; // requests at a time
 const TIMEOUT = 15; // seconds
 const PAUSE = 300; // ms without another key before nodes are asked
+const SETTLED = 1500; // ms without another key after which a name is taken as a whole one
 const ABSENT = undefined; // a node has no such setting
 
 /** A typed value as JSON, or as text where it is none. */
@@ -36,6 +37,8 @@ export class SettingFields {
     this.asked = ""; // name of a setting
     this.isTold = false; // the nodes that were asked for it first have responded
     this.timer = 0;
+    this.isTyping = false; // in the middle of a name: that no node has it is not said yet
+    this.settling = 0;
     this.name = input("setting", {
       placeholder: "e.g. min_retrieve_tokens",
       list: "setting-names",
@@ -57,8 +60,24 @@ export class SettingFields {
       field("Setting", [this.name, names, this.error]),
       h("label", { class: "field" }, h("span", {}, "New value"), this.place, this.hint),
     ];
+    this.name.addEventListener("input", () => this.#type());
+    for (const left of ["change", "blur"]) this.name.addEventListener(left, () => this.#settle());
     for (const one of [this.name, this.text, this.choice])
       one.addEventListener("input", () => this.changed());
+  }
+
+  #type() {
+    this.isTyping = true;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.#settle(), SETTLED);
+  }
+
+  /** The name is a whole one: who typed it paused or left the field. */
+  #settle() {
+    clearTimeout(this.settling);
+    if (!this.isTyping || this.signal.aborted) return;
+    this.isTyping = false;
+    this.changed();
   }
 
   get setting() {
@@ -149,13 +168,15 @@ export class SettingFields {
 
   /** Say at each field what is wrong there; at a value that is not, what nodes have or its form. */
   #tell(form) {
-    const { nameProblem, nameDoubt, valueProblem } = this;
+    const { valueProblem } = this;
+    const isWrong = Boolean(this.nameProblem || this.nameDoubt);
+    const [nameProblem, nameDoubt] = this.isTyping ? ["", ""] : [this.nameProblem, this.nameDoubt];
     const saidOfName = nameProblem || nameDoubt;
     setText(this.error, saidOfName);
     this.error.hidden = !saidOfName;
     this.error.className = nameDoubt ? "odd-mark" : "field-error";
     markWrong(this.name, this.error, Boolean(nameProblem));
-    const now = saidOfName ? "" : this.nowText();
+    const now = isWrong ? "" : this.nowText();
     setText(this.hint, valueProblem || now || form);
     this.hint.className = valueProblem ? "field-error" : "muted";
     for (const box of [this.text, this.choice])
@@ -206,7 +227,7 @@ export class SettingFields {
   get missing() {
     const hasValue = Boolean(this.control.value);
     if (!this.setting) return hasValue ? "Enter a setting." : "Enter a setting and its new value.";
-    if (this.nameProblem) return "Correct the setting.";
+    if (this.nameProblem) return this.isTyping ? "Enter a setting." : "Correct the setting.";
     if (!hasValue) return "Enter the new value.";
     return this.valueProblem ? "Correct the new value." : "";
   }
