@@ -1766,6 +1766,23 @@ def test_the_head_of_a_node_has_even_tabs_and_its_state_beside_its_alerts(
         browser.resize(1280, 800)
 
 
+@pytest.mark.parametrize("width", [1440, 768, 360])
+def test_the_line_under_the_selected_tab_is_whole_and_covers_that_of_the_row(
+    browser, demo, show, width
+):
+    browser.resize(width, 900)
+    try:
+        show(demo, "meta", "llama70b-a_worker2")
+        browser.wait_for(lambda: browser.has("main .tabs [aria-current]"))
+        ends = "const tabs = document.querySelector('main .tabs');"
+        ends += "const end = (one) => one.getBoundingClientRect().bottom;"
+        ends += "return [tabs.scrollHeight - tabs.clientHeight,"
+        ends += "  end(tabs) - end(tabs.querySelector('[aria-current]'))]"
+        assert browser.script(ends) == [0, 0]
+    finally:
+        browser.resize(1280, 800)
+
+
 @pytest.mark.parametrize("width, columns", [(1440, 2), (768, 2), (360, 1)])
 def test_facts_about_a_node_are_lines_without_holes(browser, demo, show, width, columns):
     """Each name has its value beside it, and each line begins where the one above it ends."""
