@@ -803,7 +803,7 @@ def test_the_model_of_an_operation_is_empty_until_it_is_loaded(page, demo):
         "return ['model', 'world'].map((name) => document.querySelector(`input[name=${name}]`))"
         ".map((one) => [one.value, one.placeholder])"
     )
-    assert browser.script(values) == [["", "loading …"]] * 2
+    assert browser.script(values) == [["", "Loading …"]] * 2
     browser.type("textarea[name=tokens]", "0-1023")
     said = "Loading the model and its world size …"
     assert browser.text("#operation-missing") == said

@@ -483,7 +483,7 @@ export class CacheOperations {
 
   #drawPlaceholders() {
     for (const name of REPORTED)
-      this.inputs[name].placeholder = this.isLoading ? "loading …" : FIELDS[name].placeholder || "";
+      this.inputs[name].placeholder = this.isLoading ? "Loading …" : FIELDS[name].placeholder || "";
   }
 
   #button(label, kind, act) {
