@@ -1767,6 +1767,23 @@ def test_the_head_of_a_node_has_even_tabs_and_its_state_beside_its_alerts(
 
 
 @pytest.mark.parametrize("width", [1440, 768, 360])
+def test_the_form_of_a_request_leaves_no_empty_lines(browser, demo, show, width):
+    browser.resize(width, 900)
+    try:
+        show(demo, "requests", "mp-0")
+        browser.wait_for(lambda: browser.count("main .request .field") == 2)
+        ends = "const ends = [...document.querySelectorAll('main .request .field, main .panel')]"
+        ends += ".map((one) => one.getBoundingClientRect());"
+        ends += "const [panel, headers, body] = ends;"
+        ends += "return [panel.bottom - body.bottom, body.top - headers.bottom]"
+        below, between = browser.script(ends)
+        assert 12 <= below <= 13
+        assert width == 1440 or between == 12
+    finally:
+        browser.resize(1280, 800)
+
+
+@pytest.mark.parametrize("width", [1440, 768, 360])
 def test_the_line_under_the_selected_tab_is_whole_and_covers_that_of_the_row(
     browser, demo, show, width
 ):
