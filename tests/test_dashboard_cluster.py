@@ -1406,6 +1406,26 @@ def test_recent_events_fill_the_room_beside_the_alerts(show, server):
     )
 
 
+def test_recent_events_of_three_lines_are_not_higher_than_the_alerts(show, server, story):
+    change_of_all_workers(story, 1348, "256", "512")
+    suspect(story, "evictions", "hit_rate", "restarts")
+    for rank in range(12):
+        node = "llama70b-production_worker%d" % rank
+        text = "Failures of retrievals are rising on %s: 0.5 → 9 per minute" % node
+        story.event(300 + rank, "alert", text, 290, "warning", node, rule="rule%d" % rank)
+    browser = show(server)
+    browser.resize(1440, 900)
+    rows = ".event-card .events > li"
+    browser.wait_for(lambda: browser.count(rows) > 4)
+    free = (
+        "const low = (one) => document.querySelector(one).getBoundingClientRect().bottom;"
+        "return low('.alert-card') - low('.alert-card .silenced')"
+    )
+    browser.wait_for(lambda: browser.script(free) < 10)
+    lines = "return document.querySelector('.event-card .events > li:last-child').offsetHeight"
+    assert browser.script(lines) > 60
+
+
 def test_the_cards_of_alerts_and_events_end_on_one_line(show, server, story):
     del story.alerts[1:]
     browser = show(server)

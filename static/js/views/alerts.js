@@ -58,7 +58,7 @@ const LINKED = 12; // names in the details of an alert
 const SHOWN = 6; // lines before "Show all"
 const EVENTS = 6; // recent events shown
 const BESIDE = 2; // recent events beside alerts, more where these are higher
-const ROW = 48; // px, of a recent event with two lines
+const ROW = 29; // px, of a recent event with one line
 const HOUR = 3600;
 const BY = /, by (\S+) from (\S+)$/; // how the server tells who made a change
 const PAST = "event "; // how the id of an alert of the past begins
@@ -1059,21 +1059,18 @@ export class EventCard {
     this.signature = signature;
     const { offsetTop, previousElementSibling: alerts } = this.element;
     const isBeside = alerts && alerts.offsetTop === offsetTop;
-    let count = isBeside ? Math.min(BESIDE, this.most) : this.most;
+    const count = isBeside ? Math.min(BESIDE, this.most) : this.most;
     this.#list(rows, count);
-    // Its neighbour may be higher: more rows fit.
-    for (let more = this.#room(); more && count < rows.length; more = this.#room()) {
-      count += more;
-      this.#list(rows, count);
-    }
-    if (isBeside && count < rows.length) this.#tryOneMore(rows, count);
+    if (isBeside && count < rows.length) this.#fill(rows, count);
   }
 
-  /** The next row may be a short one that fits, too. */
-  #tryOneMore(rows, count) {
-    const { offsetHeight } = this.element;
-    this.#list(rows, count + 1);
-    if (this.element.offsetHeight > offsetHeight) this.#list(rows, count);
+  /** Its neighbour may be higher: list as many rows as have room beside it, `least` of them. */
+  #fill(rows, least) {
+    const { bottom } = this.element.getBoundingClientRect();
+    const free = bottom - this.list.getBoundingClientRect().bottom;
+    this.#list(rows, least + Math.floor(free / ROW));
+    const has = (row) => row.getBoundingClientRect().bottom < bottom;
+    this.#list(rows, Math.max(least, [...this.list.children].filter(has).length));
   }
 
   #list(rows, count) {
@@ -1093,11 +1090,5 @@ export class EventCard {
         shown.map((row) => eventItem(row, this.now, { brief: true })),
       ),
     );
-  }
-
-  /** How many more rows fit into the card. */
-  #room() {
-    const [card, list] = [this.element, this.list].map((one) => one.getBoundingClientRect());
-    return Math.max(0, Math.floor((card.bottom - list.bottom) / ROW));
   }
 }
