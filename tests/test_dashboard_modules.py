@@ -272,6 +272,33 @@ def test_a_rate_below_one_per_second_is_told_per_minute_whatever_was_before(run)
     assert run("views/figures.js", body) == "30/min"
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_without_the_server_lines_of_charts_are_faded_and_their_texts_are_not(run, theme):
+    body = MARKED + (
+        "const main = document.createElement('main'); main.append(chart.element);"
+        "document.body.append(main); const root = document.documentElement;"
+        "document.body.className = root.className = 'offline'; root.dataset.theme = given[2];"
+        "const shown = (one) => one === null ? 1"
+        "  : Number(getComputedStyle(one).opacity) * shown(one.parentElement);"
+        "const light = (colour) => colour.match(/\\d+/g).slice(0, 3).map((part) => part / 255)"
+        "  .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)"
+        "  .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);"
+        "const probe = document.createElement('i'); main.append(probe);"
+        "probe.style.color = 'var(--surface)'; const ground = light(getComputedStyle(probe).color);"
+        "const texts = [...chart.plot.querySelectorAll('text')].map((one) => {"
+        "  const parts = [light(getComputedStyle(one).fill), ground].sort((a, b) => b - a);"
+        "  return [one.getAttribute('class'), shown(one), (parts[0] + 0.05) / (parts[1] + 0.05)];"
+        "});"
+        "const found = [texts, shown(chart.plot.querySelector('path.line'))];"
+        "document.body.className = root.className = ''; delete root.dataset.theme; main.remove();"
+        "return found"
+    )
+    marks = [[40, "alert"], [40.1, "alert"]]
+    texts, line = run("chart.js", body, marks, 20, theme)
+    assert line < 0.8 and {name for name, *_ in texts} == {"tick", "flag-count"}
+    assert all(opacity == 1 and contrast >= 4.5 for _, opacity, contrast in texts), texts
+
+
 def test_each_sign_of_the_charts_stands_for_one_thing(run):
     body = (
         "const legend = new MarkLegend(() => [{signs: new Set(['critical', 'other', 'alert'])}]);"
@@ -1547,38 +1574,6 @@ def test_an_alert_of_one_rule_on_many_ranks_is_one_row(run):
     assert said == ["Alert: Hit rate of w0 and 2 others fell"]
 
 
-def test_marks_that_are_too_near_for_a_sign_each_share_that_of_the_weightiest(run):
-    marks = [
-        {"kind": "alert", "px": 100},
-        {"kind": "resolved", "px": 104},
-        {"kind": "restart", "px": 108},
-        {"kind": "change", "px": 300},
-    ]
-    groups = run("chartmath.js", "return mergedMarks(...given)", marks)
-    assert [[mark["kind"] for mark in group] for group in groups] == [
-        ["restart", "alert", "resolved"],
-        ["change"],
-    ]
-
-
-def test_a_sign_at_the_right_edge_has_room_on_its_left_for_its_number(run):
-    marks = [{"kind": "change", "px": px} for px in (360, 400)]
-    body = "return mergedMarks(...given).map((group) => group.map(({ px }) => px))"
-    assert run("chartmath.js", body, marks, 420) == [[360], [400]]
-    assert run("chartmath.js", body, marks, 390) == [[360, 400]]
-
-
-def test_a_critical_alert_is_never_behind_the_sign_of_another_mark(run):
-    marks = [
-        {"kind": "restart", "px": 100},
-        {"kind": "change", "px": 102},
-        {"kind": "alert", "critical": True, "px": 110},
-        {"kind": "action", "px": 112},
-    ]
-    body = "return mergedMarks(given[0]).map((group) => group.map(({ kind }) => kind))"
-    assert run("chartmath.js", body, marks) == [["alert", "restart", "change", "action"]]
-
-
 # A chart 600 px wide over 100 seconds, with a value every 20; marks: [seconds, kind, critical].
 MARKED = (
     "const chart = new Chart({label: 'x', unit: 'count', flags: true});"
@@ -1600,14 +1595,13 @@ MARKED = (
             [
                 [85.5, "alert", True],
                 [86, "alert"],
-                [90.7, "change"],
                 [99, "alert"],
                 [99.5, "alert"],
             ],
             ["+1", "+1"],
         ),
         # a number of two digits before the next sign
-        ([[40 + n / 10, "alert"] for n in range(13)] + [[45.6, "alert"]], ["+12"]),
+        ([[40 + n / 10, "alert"] for n in range(13)] + [[48.5, "alert"]], ["+12"]),
         # two signs, the second of them at the edge
         ([[92, "alert", True], [93, "alert"], [99, "change"]], ["+1"]),
     ],
@@ -1627,60 +1621,119 @@ def test_the_numbers_beside_signs_touch_nothing_and_are_whole(run, marks, counts
         assert right < left or not (text or other), parts
 
 
-def test_a_number_stands_after_the_signs_of_its_marks_and_what_has_room_has_a_sign(run):
-    body = MARKED + (
-        "return [...chart.plot.querySelectorAll('g[role=img]')].map((group) => ["
-        " [...group.querySelectorAll('.flag')].map((one) => Number(one.getAttribute('x'))),"
-        " [...group.querySelectorAll('.flag-count')].map((one) =>"
-        "  [one.textContent, Number(one.getAttribute('x'))]),"
-        " group.getAttribute('aria-label').split('\\n').length])"
-    )
-    marks = [[84, "alert"], [90, "change"], [95.5, "alert", True], [96, "alert"], [96.5, "alert"]]
-    (signs, ((number, at),), told), (alone, no_number, one) = run("chart.js", body, marks)
-    assert (number, told) == ("+2", 4) and at > max(signs), "its marks are after the change"
-    assert len(signs) == 2 and alone[0] < min(signs)
-    assert (no_number, one) == ([], 1), "the first alert has room for a sign of its own"
-    # A number does not take the room of the mark that it counts.
-    pair = run("chart.js", body, [[20, "alert"], [24, "resolved"]])
-    assert [numbers for _, numbers, _ in pair] == [[], []]
-    # It stands on the side where its marks are.
-    marks = [[84, "alert"], [85.6, "alert"], [86, "alert", True]]
-    ((_, ((_, before),), _),) = run("chart.js", body, [*marks, [20, "restart"]])[:1]
-    ((_, ((_, after),), _),) = run("chart.js", body, [[86, "alert", True], [86.2, "alert"]])[:1]
-    assert before < after
-    # It stands on the side where it takes that of no other mark.
-    marks = [[40, "alert", True], [43.4, "restart"], [46.8, "alert"], [46.9, "alert"]]
-    (signs, ((number, at),), _), (alone, *_) = run("chart.js", body, marks)
-    assert number == "+1" and at < min(signs) < max(signs) < alone[0]
+# The signs and numbers of such a chart from left to right: [text or kind, the seconds that it tells
+# of, from, to]; 100 seconds are 528 px.
+ROW = MARKED + (
+    "const shown = [...chart.plot.querySelectorAll('.flag, .flag-box')].map((one) => {"
+    "  const told = one.parentNode.getAttribute('aria-label').split('\\n');"
+    "  const [left, width] = ['x', 'width'].map((name) => Number(one.getAttribute(name)));"
+    "  const [from, to] = [left, left + width].map(chart.scale.time);"
+    "  const text = one.matches('.flag') ? one.getAttribute('class').slice(5)"
+    "    : one.parentNode.querySelector('.flag-count').textContent;"
+    "  return [text, told.map((line) => Number(/[\\d.]+$/.exec(line)[0])), from, to];"
+    "});"
+    "chart.element.remove();"
+    "return shown.sort((a, b) => a[2] - b[2]);"
+)
+SECOND = 5.28  # px
+
+
+def names(row):
+    return [text for text, *_ in row]
+
+
+@pytest.mark.parametrize(
+    "marks, shown",
+    [
+        # It stands right after the sign at the line of the first mark that it counts,
+        ([[40, "alert", True], [40.2, "alert"], [41, "resolved"]], ["alert critical", "+2"]),
+        # or over that mark, where the sign in its way is on the right,
+        ([[40, "alert"], [42, "alert", True]], ["+1", "alert critical"]),
+        # and hides a sign, which it counts, rather than stand on the left or far off.
+        (
+            [
+                [36, "change"],
+                [40, "alert", True],
+                [40.6, "alert"],
+                [42.5, "alert"],
+                [44.6, "resolved"],
+                [48, "alert", True],
+            ],
+            ["change", "alert critical", "+3", "alert critical"],
+        ),
+        # Here seven events of 20 minutes were counted on the left of all of them.
+        (
+            [
+                [30, "change"],
+                [34, "alert"],
+                [38, "alert", True],
+                [39.6, "restart"],
+                [39.6, "resolved"],
+                [41.2, "alert"],
+                [41.2, "alert"],
+                [43.6, "resolved"],
+                [47.6, "alert", True],
+                [47.6, "restart"],
+                [47.6, "alert"],
+                [90, "alert"],
+            ],
+            ["change", "alert", "alert critical", "+5", "alert critical", "+2", "alert"],
+        ),
+        # It never hides the sign that it stands after, were they many.
+        ([[40 + n / 10, "alert"] for n in range(13)], ["alert", "+12"]),
+        # Where there is no room up to the right edge, it stands next to the sign on its left.
+        ([[99, "alert"], [99.5, "alert"]], ["+1", "alert"]),
+        # What has room for a sign of its own needs no number.
+        ([[20, "alert"], [24, "resolved"]], ["alert", "resolved"]),
+    ],
+)
+def test_a_number_stands_over_the_first_mark_that_it_counts_or_right_of_it(run, marks, shown):
+    row = run("chart.js", ROW, marks)
+    assert names(row) == shown
+    assert sum(len(told) for _, told, *_ in row) == len(marks), "each is drawn or counted"
+    for (_, _, _, end), (_, _, start, _) in zip(row, row[1:]):
+        assert start >= end
+    for text, told, start, end in row:
+        if text[0] != "+":
+            continue
+        assert text == "+%d" % len(told)
+        if marks[0][0] < 99:
+            assert end > min(told) and start < max(told) + 20 / SECOND
+        else:
+            assert abs(row[1][2] - end) < 2 / SECOND, "as near as possible"
+
+
+def test_a_sign_that_is_pushed_aside_stands_over_no_other_line(run):
+    restart = [[40, "alert", True], [40.2, "restart"]]
+    assert names(run("chart.js", ROW, restart)) == ["alert critical", "restart"]
+    row = run("chart.js", ROW, [*restart, [42.6, "alert"]])
+    assert names(row) == ["alert critical", "+2"] and row[1][1] == [40.2, 42.6]
+
+
+def test_a_critical_alert_is_never_behind_another_sign_or_a_number(run):
+    marks = [[40, "restart"], [40.4, "change"], [42, "alert", True], [42.3, "action"]]
+    row = run("chart.js", ROW, marks)
+    assert ["alert critical", [42]] in [[text, told] for text, told, *_ in row]
+    both = [[40, "alert"], [41, "alert", True], [44, "alert", True]]
+    assert [text for text in names(run("chart.js", ROW, both)) if "critical" in text] == [
+        "alert critical",
+        "alert critical",
+    ]
 
 
 def test_a_change_is_not_hidden_by_the_sign_of_an_alert(run):
-    body = MARKED + (
-        "const x = (one) => Number(one.getAttribute('x')) + 6 - chart.scale.left;"
-        "const look = (one) => one.getAttribute('class').replace('flag ', '');"
-        "return [...chart.plot.querySelectorAll('g[role=img]')].map((group) => ["
-        " [...group.querySelectorAll('.flag')].map((one) => [look(one),"
-        "  Math.round(x(one) / (chart.scale.right - chart.scale.left) * 100 * 10) / 10]),"
-        " (group.querySelector('.flag-count') || {}).textContent || '',"
-        " group.getAttribute('aria-label').split('\\n').length])"
-    )
-    # 100 seconds are about 530 px: a sign beside another is 2.5 seconds away.
-    near = run("chart.js", body, [[40, "change"], [41, "alert", True]])
-    assert len(near) == 1
-    (alert, change), count, told = near[0]
-    assert (alert, change[0], count, told) == (["alert critical", 41], "change", "", 2)
-    assert 38 < change[1] < 39, "it was before the alert, and stands on the left of it"
+    (change, _, start, end), alert = run("chart.js", ROW, [[40, "change"], [41, "alert", True]])
+    assert (change, alert[0]) == ("change", "alert critical")
+    assert 38 < (start + end) / 2 < 39, "it was before the alert, and stands on the left of it"
     far = [[36, "change"], [40, "alert", True], [41, "alert"], [42, "resolved"]]
-    (signs, count, told), *others = run("chart.js", body, far)
-    assert signs == [["alert critical", 40], ["change", 36]], "there is room at its own line"
-    assert (count, told, others) == ("+2", 4, [])
+    row = run("chart.js", ROW, far)
+    assert names(row) == ["change", "alert critical", "+2"]
+    assert abs((row[0][2] + row[0][3]) / 2 - 36) < 0.1, "there is room at its own line"
     # The same on its other side.
-    (signs, *_), *others = run("chart.js", body, [[36, "change"], [40, "alert"]])
-    assert signs == [["change", 36], ["alert", 40]] and not others
-    (signs, *_), *others = run("chart.js", body, [[40, "alert"], [41, "change"], [42, "alert"]])
-    assert [look for look, _ in signs] == ["change", "alert"] and not others
-    (signs, count, _), *others = run("chart.js", body, [[40, "alert"], [41, "resolved"]])
-    assert [look for look, _ in signs] == ["alert"] and count == "+1" and not others
+    assert names(run("chart.js", ROW, [[36, "change"], [40, "alert"]])) == ["change", "alert"]
+    row = run("chart.js", ROW, [[40, "alert"], [41, "change"], [44.5, "alert"]])
+    assert names(row) == ["alert", "change", "alert"]
+    assert names(run("chart.js", ROW, [[40, "alert"], [41, "resolved"]])) == ["alert", "+1"]
 
 
 def test_the_crosshair_names_the_marks_whose_lines_are_near_it(run):
@@ -2006,7 +2059,7 @@ def test_the_legend_of_a_fixed_range_has_the_value_at_which_its_line_ends(run):
     assert shown == "2" and last == dot
 
 
-def test_the_legend_of_marks_lists_the_signs_that_are_drawn_and_what_a_number_counts(run):
+def test_the_legend_of_marks_lists_the_kinds_that_are_drawn_or_counted(run):
     body = (
         "const chart = new Chart({label: 'x', unit: 'count', flags: true});"
         "document.body.append(chart.element); chart.box.style.width = '600px';"
@@ -2017,8 +2070,9 @@ def test_the_legend_of_marks_lists_the_signs_that_are_drawn_and_what_a_number_co
     apart = [[10, "restart"], [40, "alert"], [80, "change"], [300, "resolved"]]
     assert run("chart.js", body, apart) == [["alert", "change", "restart"], 0]
     near = [[10, "restart"], [10.1, "alert"], [10.2, "other"], [10.3, "resolved"], [80, "change"]]
-    # Not of those that the number counts: no such sign is seen.
-    assert run("chart.js", body, near) == [["change", "more", "other", "restart"], 1]
+    # Those that the number counts, too: their lines are drawn.
+    kinds = ["alert", "change", "more", "other", "resolved", "restart"]
+    assert run("chart.js", body, near) == [kinds, 1]
     body = (
         "const legend = new MarkLegend(() => [{signs: new Set(['alert', 'more'])}]);"
         "legend.draw(); return [...legend.element.children].map((one) => one.textContent)"

@@ -6,14 +6,12 @@ import {
   areaPath,
   axisRange,
   barStacks,
-  besideOf,
   downSpans,
   evened,
   extremes,
   GAP,
   held,
   isNumber,
-  isRoomAt,
   lastIndex,
   lastTime,
   lastValue,
@@ -21,11 +19,10 @@ import {
   lonePoints,
   nearest,
   spacing,
-  SIGN_ROOM,
   sparkRange,
   stacked,
   summed,
-  mergedMarks,
+  markRow,
   thinned,
   timeTicks,
   valueTicks,
@@ -70,13 +67,8 @@ const LEAST_OLD = 10; // seconds after which a value that nobody reports is not 
 const BESIDE = 4; // px between the end of a line and what is written there
 const NEAR_MARK = 6; // px between the crosshair and a mark that it names
 const UNDER = 3; // px between the pointer and a mark that it is on
-const COUNT_SPACE = 3; // px on either side of the number in its box beside a sign
-const EDGE = 36; // px at the right in which a second sign is on the left of the first
-const BEYOND = 10; // px that a number may reach into the margin of the chart
-/** The room of a sign: [left, right] px. */
-const aroundSign = (px) => [px - NEAR_MARK, px + NEAR_MARK];
+const COUNT_SPACE = 3; // px on either side of a number in its box
 const isTouch = ({ pointerType }) => pointerType === "touch";
-const isApart = ([from, to], [left, right]) => to <= left || from >= right;
 const HEAD = 48; // px at the top of the window that the page's head covers
 const TIP_EDGE = 4; // px between the box of values and the edge of the window
 const AROUND_MARKS = 60; // seconds of events before and after the marks that a sign leads to
@@ -323,8 +315,8 @@ export class Chart {
     this.indent = 0; // px that the labels of values need
     this.sharedIndent = 0; // px that those of the charts around this one need
     this.cursor = null; // time of the crosshair
-    this.signs = new Set(); // those that are drawn
-    this.flags = []; // groups of marks, as #flagOf() places them
+    this.signs = new Set(); // the kinds of marks for the legend
+    this.row = []; // the signs and numbers of marks, as markRow() places them
     this.isAbove = false; // the pointer is beside the signs, not in the plot
     this.isByKey = false; // the crosshair is moved by keys
     this.isRead = false; // this chart is pointed at: its values stand beside the crosshair
@@ -519,7 +511,7 @@ export class Chart {
     const height = this.#placeLanes();
     replace(this.plot);
     this.signs = new Set();
-    this.flags = [];
+    this.row = [];
     this.plot.setAttribute("width", this.width);
     this.plot.setAttribute("height", height);
     this.plot.setAttribute("viewBox", `0 0 ${this.width} ${height}`);
@@ -642,125 +634,37 @@ export class Chart {
       const line = { x1: mark.px, x2: mark.px, y1: this.flagRoom, y2: this.bottom };
       this.plot.append(svg("line", { class: `mark ${markLook(mark)}`, ...line }));
     }
-    const groups = mergedMarks(shown, this.#edge);
-    this.flags = groups.map((near) => this.#flagOf(near, groups));
-    this.#placeNumbers();
-    for (const flag of this.flags) this.#drawFlag(flag);
+    const lengthOf = (count) => textWidth(`+${count}`) + 2 * COUNT_SPACE + 2; // apart from signs
+    this.row = markRow(shown, this.width, lengthOf);
+    for (const one of this.row) this.#drawInRow(one);
+    this.signs = new Set(shown.map((mark) => (mark.critical ? "critical" : mark.kind)));
+    if (this.row.some(({ px }) => px === undefined)) this.signs.add("more");
     const { start, end } = this.data;
     if (downSpans(this.data.marks, end).some(({ time, until }) => time <= end && until >= start))
       this.signs.add("down");
   }
 
-  /** Where there is no more room on the right of a sign, px. */
-  get #edge() {
-    return this.width - EDGE;
-  }
-
-  /** Where marks too near for a sign each stand: `signs` of one or two of them, and a number. */
-  #flagOf(near, groups) {
-    const [{ px }] = near;
-    const beside = besideOf(near);
-    const isAtEdge = px > this.#edge;
-    const signs = [[near[0], px]];
-    if (beside) {
-      const isFirst = isAtEdge || beside.px < px;
-      const isFar = Math.abs(beside.px - px) >= SIGN_ROOM && isRoomAt(beside.px, near, groups);
-      signs.push([beside, isFar ? beside.px : px + (isFirst ? -SIGN_ROOM : SIGN_ROOM)]);
-    }
-    const others = near.length - signs.length;
-    const places = signs.map(([, at]) => at);
-    const [left, right] = [Math.min(...places) - NEAR_MARK, Math.max(...places) + NEAR_MARK];
-    return { near, signs, others, left, right };
-  }
-
-  /**
-   * The numbers of marks without a sign, where there is room beside the others' signs: on the side
-   * where they take that of the fewest marks, then nearest to those that they count. What has room
-   * for a sign of its own needs no number.
-   */
-  #placeNumbers() {
-    const taken = this.flags.flatMap(({ signs }) => signs.map(([, px]) => aroundSign(px)));
-    const crowded = this.flags.filter(({ others }) => others);
-    const isWhole = (flag) => this.#withRoom(flag, taken).length === flag.others;
-    const inOrder = [...crowded].sort((a, b) => isWhole(a) - isWhole(b));
-    for (const flag of inOrder) {
-      if (isWhole(flag)) this.#setFree(flag, taken);
-      else this.#placeNumber(flag, crowded, taken);
-    }
-    for (const flag of crowded) this.#setFree(flag, taken);
-  }
-
-  #placeNumber(flag, crowded, taken) {
-    const width = textWidth(`+${flag.others}`) + 2 * COUNT_SPACE + 1; // apart from its sign
-    const last = flag.right - 2 * NEAR_MARK;
-    const onRight = [flag.right, flag.right + width];
-    const onLeft = [flag.left - width, flag.left];
-    const signs = crowded.flatMap((one) => this.#withRoom(one, taken));
-    const isFirst = flag.signs.every(([, px]) => px >= flag.signs[0][1]);
-    const cost = (place) => {
-      const lost = signs.filter(({ px }) => !isApart(place, aroundSign(px)));
-      return lost.length + (place === onLeft && !isFirst ? 1 : 0); // another sign's, it would seem
-    };
-    const counted = flag.near.filter((mark) => flag.signs.every(([signed]) => signed !== mark));
-    const middle = counted.reduce((sum, { px }) => sum + px, 0) / counted.length;
-    const away = ([from, to]) => Math.abs((from + to) / 2 - middle);
-    const [place] = [onRight, [last - width, last], onLeft]
-      .filter(([from, to]) => from >= 0 && to <= this.width + BEYOND)
-      .filter((one) => taken.every((other) => isApart(one, other)))
-      .sort((a, b) => cost(a) - cost(b) || away(a) - away(b));
-    if (!place) return;
-    taken.push(place);
-    flag.numberAt = place[0] + COUNT_SPACE + (place === onRight ? 1 : 0);
-    flag.left = Math.min(flag.left, place[0]);
-    flag.right = Math.max(flag.right, place[1]);
-  }
-
-  /** The marks of a group without a sign for which there is room at their own lines. */
-  #withRoom({ near, signs }, taken) {
-    const all = [...taken];
-    return near.filter((mark) => {
-      const place = aroundSign(mark.px);
-      const isSigned = signs.some(([signed]) => signed === mark);
-      if (isSigned || !all.every((other) => isApart(place, other))) return false;
-      all.push(place);
-      return true;
-    });
-  }
-
-  /** Give these marks signs of their own. */
-  #setFree(flag, taken) {
-    for (const mark of this.#withRoom(flag, taken)) {
-      const [left, right] = aroundSign(mark.px);
-      taken.push([left, right]);
-      flag.near = flag.near.filter((one) => one !== mark);
-      flag.others -= 1;
-      this.flags.push({ near: [mark], signs: [[mark, mark.px]], others: 0, left, right });
-    }
-    if (!flag.others) flag.numberAt = undefined;
-  }
-
-  #drawFlag({ near, signs, others, numberAt: x }) {
-    const drawn = signs.map(([mark, px]) => {
-      this.signs.add(mark.critical ? "critical" : mark.kind);
-      const sign = icon(flagOf(mark));
-      const place = { x: px - 6, y: this.flagRoom - 14, width: 12, height: 12 };
+  /** A sign, or a number in a box: it counts marks of any kind, not more of a sign beside it. */
+  #drawInRow({ marks, px, left }) {
+    const top = this.flagRoom - 14;
+    const told = marks.map((mark) => this.#markText(mark)).join("\n");
+    const group = svg("g", { role: "img", "aria-label": told });
+    if (px === undefined) {
+      const text = `+${marks.length}`;
+      const box = { y: top - 1, width: textWidth(text) + 2 * COUNT_SPACE, height: 14 };
+      const x = left + 1 + COUNT_SPACE;
+      group.append(
+        svg("rect", { class: "flag-box", x: left + 1, rx: 3, ...box }),
+        svg("text", { class: "flag-count", x, y: this.flagRoom - 4 }, text),
+      );
+    } else {
+      const sign = icon(flagOf(marks[0]));
+      const place = { x: px - 6, y: top, width: 12, height: 12 };
       for (const [name, value] of Object.entries(place)) sign.setAttribute(name, value);
-      sign.setAttribute("class", `flag ${markLook(mark)}`);
-      return sign;
-    });
-    const told = near.map((mark) => this.#markText(mark)).join("\n");
-    const count = x === undefined ? null : this.#drawCount(`+${others}`, x);
-    this.plot.append(svg("g", { role: "img", "aria-label": told }, drawn, count));
-  }
-
-  /** A number in a box of its own: it counts marks of any kind, not more of the sign beside it. */
-  #drawCount(text, x) {
-    this.signs.add("more");
-    const box = { y: this.flagRoom - 15, width: textWidth(text) + 2 * COUNT_SPACE, height: 14 };
-    return [
-      svg("rect", { class: "flag-box", x: x - COUNT_SPACE, rx: 3, ...box }),
-      svg("text", { class: "flag-count", x, y: this.flagRoom - 4 }, text),
-    ];
+      sign.setAttribute("class", `flag ${markLook(marks[0])}`);
+      group.append(sign);
+    }
+    this.plot.append(group);
   }
 
   #markText(mark) {
@@ -783,14 +687,14 @@ export class Chart {
   /** The marks of the signs at a place; in the plot, of lines at its crosshair or the pointer. */
   #flagsAt(px) {
     const isHere = ({ left, right }) => px >= left && px <= right;
-    if (this.isAbove) return this.flags.filter(isHere).flatMap(({ near }) => near);
+    if (this.isAbove) return this.row.filter(isHere).flatMap(({ marks }) => marks);
     const [row] = this.#valuesAt(this.scale.time(px));
     const cross = row ? this.scale.x(row.at) : px;
     // Every line is within half a step of the keys.
     const reach = this.isByKey ? this.scale.pixels(this.#keyStep) / 2 : UNDER;
     const isNear = (mark) =>
       Math.abs(mark.px - cross) <= NEAR_MARK || Math.abs(mark.px - px) <= reach;
-    return this.flags.flatMap(({ near }) => near.filter(isNear));
+    return this.row.flatMap(({ marks }) => marks.filter(isNear));
   }
 
   /** All marks that are told at a place: those of its signs or lines, and down times. */

@@ -496,41 +496,103 @@ export function slots(times, values, start, end, count) {
   return sums.map(([sum, number]) => (number ? sum / number : null));
 }
 
-const MARK_RANKS = ["critical", "other", "restart", "change", "alert", "resolved", "action"];
-const MARK_ROOM = 28; // px between the signs of two marks, of which each may have a number
-export const SIGN_ROOM = 13; // px from one sign to another that stands beside it
-const isCause = ({ kind }) => ["change", "restart", "action"].includes(kind);
+// ---- the row of signs of marks above a plot
 
-/** The mark of a group with a sign beside that of the first: an alert hides no change. */
-export function besideOf(near) {
-  const [first] = near;
-  const change = near.find(({ kind }) => kind === "change");
-  if (change && first.kind !== "change") return change;
-  return near.find((mark) => isCause(mark) !== isCause(first) && mark.kind !== "resolved");
+const MARK_RANKS = ["critical", "other", "restart", "change", "alert", "resolved", "action"];
+const SIGN = 6; // px from the middle of a sign to its end
+const ASIDE = 13; // px from a sign to one that it pushes aside
+const OVER = 3; // px at least that a number reaches beyond the line that it stands over
+// What the place of a number costs: by the square of its distance, px; by that of the count of
+// signs that it hides; for a critical alert among them; on the left of what it counts.
+const [AWAY, HIDING, HIDING_CRITICAL, BEFORE] = [1 / 30, 10, 150, 170];
+const rank = ({ kind, critical }) => MARK_RANKS.indexOf(critical ? "critical" : kind);
+const byRank = (a, b) => rank(a) - rank(b) || a.px - b.px;
+const isCause = ({ kind }) => ["change", "restart", "action"].includes(kind);
+const areApart = (one, other) => one.right <= other.left || one.left >= other.right;
+const signAt = (mark, px) => ({ marks: [mark], px, left: px - SIGN, right: px + SIGN });
+
+/**
+ * The sign of a mark beside the one at its line, or null. Only a cause and its effect stand so, and
+ * none over the line of another mark.
+ */
+function signAside(mark, { px, marks: [other] }, marks, width) {
+  const isPair = isCause(other) !== isCause(mark) && mark.kind !== "resolved";
+  if (!isPair && (mark.kind !== "change" || other.kind === "change")) return null;
+  const isBefore = mark.px < px || px + ASIDE + SIGN > width;
+  const sign = signAt(mark, px + (isBefore ? -ASIDE : ASIDE));
+  const isOver = (one) => one !== mark && one.px > sign.left && one.px < sign.right;
+  return marks.some(isOver) ? null : sign;
+}
+
+/** The signs of those marks for which there is room, the gravest first. */
+function signsOf(marks, width) {
+  const signs = [];
+  for (const mark of [...marks].sort(byRank)) {
+    const own = signAt(mark, mark.px);
+    const near = signs.filter((one) => !areApart(one, own));
+    const sign = near.length ? signAside(mark, near[0], marks, width) : own;
+    if (sign && signs.every((one) => areApart(one, sign))) signs.push(sign);
+  }
+  return signs;
+}
+
+/** The best place in a row for a number of some length that counts marks from `first` on. */
+function numberPlace(first, length, row, width) {
+  const own = signAt(first, first.px);
+  const isGraver = ({ marks: [mark] }) => mark.critical && !first.critical;
+  // Other signs are hidden rather than one before the first mark, or in the way of its own sign.
+  const weight = (one) => (one.px <= first.px ? 5 : areApart(one, own) ? 1 : 2);
+  const costOf = (hidden) => {
+    if (hidden.some(({ px }) => px === undefined)) return Infinity; // a number
+    const count = hidden.reduce((sum, one) => sum + weight(one), 0);
+    return HIDING * count ** 2 + HIDING_CRITICAL * hidden.filter(isGraver).length;
+  };
+  const over = Math.min(first.px - length / 2, width - length);
+  const places = [over, ...row.flatMap(({ left, right }) => [right, left - length])]
+    .filter((left) => left >= 0 && left + length <= width)
+    .map((left) => {
+      const place = { left, right: left + length };
+      const hidden = row.filter((one) => !areApart(one, place));
+      const before = place.right < first.px + OVER ? BEFORE : 0;
+      const away = AWAY * (left + length / 2 - first.px) ** 2;
+      return { ...place, cost: away + before + costOf(hidden) };
+    });
+  const [best] = places.sort((a, b) => a.cost - b.cost);
+  return best && best.cost < Infinity ? best : null;
+}
+
+/** The number of the first of the marks that are not in a row yet; null without any place. */
+function numberOf(rest, row, width, lengthOf, count = 1) {
+  const [first] = rest;
+  const place = numberPlace(first, lengthOf(count), row, width);
+  if (!place) return null;
+  const { left, right } = place;
+  const isShown = (one) => areApart(one, place);
+  const hidden = row.filter((one) => !isShown(one)).flatMap(({ marks }) => marks);
+  const isNext = ({ px }) => px > Math.max(left, first.px + OVER);
+  const next = row.filter((one) => isShown(one) && isNext(one));
+  const until = Math.min(...next.map(({ px }) => px)) - OVER;
+  const marks = [...rest, ...hidden].filter(({ px }) => px < until).sort(byRank);
+  const isLonger = lengthOf(marks.length) > lengthOf(count);
+  return isLonger ? numberOf(rest, row, width, lengthOf, marks.length) : { marks, left, right };
 }
 
 /**
- * Marks ({kind, critical, px}) in groups that get one sign each, the gravest first: a critical
- * alert is never behind another sign. From `edge` px on, a number may be on the left of its signs.
+ * The row of signs of marks ({kind, critical, px}), `width` px wide: [{marks, px, left, right}].
+ * What has no `px` is a number, `lengthOf(count)` px long, of marks without a sign. It stands over
+ * the first of them or on its right, and hides a sign, which it counts, rather than stand far off.
  */
-export function mergedMarks(marks, edge = Infinity) {
-  const rank = ({ kind, critical }) => MARK_RANKS.indexOf(critical ? "critical" : kind);
-  const groups = [];
-  for (const mark of [...marks].sort((a, b) => rank(a) - rank(b) || a.px - b.px)) {
-    const room = (group) => {
-      const side = Math.max(group[0].px, mark.px) > edge ? 2 : 1;
-      return side * MARK_ROOM + (besideOf(group) ? SIGN_ROOM : 0);
-    };
-    const near = groups.find((group) => Math.abs(group[0].px - mark.px) < room(group));
-    if (near) near.push(mark);
-    else groups.push([mark]);
+export function markRow(marks, width, lengthOf) {
+  const inOrder = [...marks].sort((a, b) => a.px - b.px);
+  let row = signsOf(marks, width);
+  for (;;) {
+    const shown = new Set(row.flatMap((one) => one.marks));
+    const rest = inOrder.filter((mark) => !shown.has(mark));
+    const number = rest.length && numberOf(rest, row, width, lengthOf);
+    if (!number) return row;
+    row = [...row.filter((one) => areApart(one, number)), number];
   }
-  return groups;
 }
-
-/** Whether a sign has room at its own line, away from those of the other groups. */
-export const isRoomAt = (px, near, groups) =>
-  groups.every((other) => other === near || Math.abs(other[0].px - px) >= MARK_ROOM);
 
 /** The widest part of an axis, from `left` to `right` px, in which none of these places is. */
 export function widestGap(left, right, places) {

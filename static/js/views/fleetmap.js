@@ -15,6 +15,7 @@ const SQUARE_GAP = 1; // px between two squares
 const INSTANCE_GAP = 8; // px at least between two instances
 const ROW_GAP = 5; // px between two rows
 const LABEL = 26; // px for the numbers of rows
+const AROUND = 28; // px of the map that its rows leave free
 const ROW_NUMBER = { class: "row-number", x: 0, "aria-hidden": "true" };
 const LEVELS = 5;
 const WORST = 8; // instances named
@@ -236,7 +237,8 @@ export class FleetMap {
       status.nodes.map(({ key, kind }) => [key, kind]),
       instancesOf(status).map(({ name, model, nodes }) => [name, model, nodes]),
     ]);
-    if (signature !== this.built && this.width) {
+    // Without room for one square, as while it is hidden, it is not drawn.
+    if (signature !== this.built && this.width > AROUND + LABEL + PITCHES[0]) {
       this.built = signature;
       this.#build(groups);
     }
@@ -250,7 +252,7 @@ export class FleetMap {
   #build(groups) {
     this.squares = [];
     this.at = -1;
-    const width = this.width - 28;
+    const width = this.width - AROUND;
     this.pitch = fittingPitch(groups, width);
     replace(
       this.map,
