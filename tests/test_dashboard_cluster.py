@@ -3033,6 +3033,18 @@ def test_the_tools_of_the_table_leave_no_hole_in_a_line(show, server, story, wid
     assert all(room < 12 for room in found[1]), found
 
 
+@pytest.mark.parametrize("width", [768, 1024])
+def test_in_a_fixed_range_the_choices_of_the_table_stand_on_one_line(show, server, story, width):
+    browser = show(server, "/?from=%d&to=%d#/" % (story.now - 900, story.now - 10))
+    browser.resize(width, 900)
+    browser.wait_for(lambda: browser.has(".instance-tools > .is-now:not([hidden]) ~ .models"))
+    browser.wait_for(lambda: browser.count(".instance-tools .chip") == 2)
+    tops = "return [...document.querySelectorAll('.instance-tools > select')]"
+    tops += ".map((one) => one.getBoundingClientRect().top)"
+    kinds, models = browser.script(tops)
+    assert kinds == models
+
+
 @pytest.mark.parametrize("size", [15, 1000])
 def test_what_is_typed_is_read_beside_the_count(show, server, fleet, size):
     browser = show(fleet if size == 1000 else server)
