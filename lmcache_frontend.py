@@ -3416,20 +3416,26 @@ class EventLog:
                 at, uncounted = event.at - earlier, event.uncounted - earlier
                 self._put(event._replace(time=since, at=at, uncounted=uncounted))
 
-    def close(self, key: str, text: str = "", end_reason: str = "") -> Event | None:
+    def close(
+        self, key: str, text: str = "", end_reason: str = "", until: float | None = None
+    ) -> Event | None:
         """End the event of this key that lasts; None if there is none.
 
-        ``end_reason`` says why an alert ended that was not resolved.
+        It ends now, or at ``until`` (Unix seconds) if that is earlier. ``end_reason`` says why an
+        alert ended that was not resolved.
         """
         with self._lock:
             event = self._lasting(key)
             if event is None:
                 return None
-            now = self.clock.monotonic()
+            now, wall = self.clock.monotonic(), self.clock.wall()
+            if until is not None:
+                earlier = min(max(0.0, wall - until), max(0.0, now - event.at))
+                now, wall = now - earlier, wall - earlier
             lasted = now - event.at
             event = self._put(
                 event._replace(
-                    until=max(event.time, self.clock.wall()),
+                    until=max(event.time, wall),
                     text=one_line(text) or event.text,
                     more=with_end_reason(event.more, end_reason),
                     seconds=event.seconds + lasted,
@@ -4845,13 +4851,19 @@ MAX_BACK_OFF = 60.0
 SLOW_RESPONSE = 2.0  # seconds; a node that takes longer to respond is degraded
 SLOW_ENDS = 1.5  # seconds; a slow node remains degraded until it responds faster
 SLOW = "slow response ("  # how that reason begins
-SLOW_FIGURE = re.compile(r"(?<=\bslow response \()[^()]{0,200}")
+LATE = "no response within "  # how the reason of a node begins that took too long for once
+SLOW_FIGURE = re.compile(rf"\b(?:{re.escape(SLOW)}[^()]{{0,200}}\)|{LATE}[\d.]{{1,20}} s)")
 # When something is due that need not wait: a clock that replays the past may be below 0.
 DUE_NOW = -math.inf
 MAX_CHANGES = 32  # times that a node went up or down, or restarted, kept for the rules
 MAX_DOUBLINGS = 16  # of the time until a node that is down is asked again
 ABOUT = ("role", "instance", "engine", "worker_id", "model", "version")
 DEFAULT_CHUNK_SIZE = 256.0  # tokens
+
+
+def is_slowness(reason: str) -> bool:
+    """Whether a node is degraded for this reason because it responds slowly, or once too late."""
+    return reason.startswith((SLOW, LATE))
 
 
 class NodeState:
@@ -4949,7 +4961,7 @@ class NodeState:
     def is_slow(self) -> bool:
         """It is slow, and nothing else is wrong with it."""
         reasons = self.reasons if self.state == "degraded" else []
-        return bool(reasons) and all(reason.startswith(SLOW) for reason in reasons)
+        return bool(reasons) and all(map(is_slowness, reasons))
 
     def note_changed_here(self, names: Iterable[str], at: float) -> None:
         """Note settings changed through us, and forget those of too long ago to matter."""
@@ -4979,7 +4991,7 @@ class NodeState:
         """Set the state at the end of a poll, from what was noted meanwhile."""
         latency = self.latency or 0.0
         stalled = f"stalled: {', '.join(self.stalled)}" if self.stalled else ""
-        was_slow = any(reason.startswith(SLOW) for reason in self.reasons)
+        was_slow = any(map(is_slowness, self.reasons))
         is_slow = latency >= SLOW_ENDS if was_slow else latency > SLOW_RESPONSE
         slow = f"{SLOW}{latency:.1f} s)" if is_slow else ""
         # Two polls at once note the same twice.
@@ -5003,7 +5015,7 @@ class NodeState:
     def took_too_long(self, reason: str, now: float) -> None:
         """It accepted the connection, without a response in time for once: slow, not down."""
         self.timeouts += 1
-        self.latency, self.reasons = None, [f"{SLOW}{reason})"]
+        self.latency, self.reasons = None, [reason]
         self.set_state("degraded", now)
 
     def took(self, snapshot: Snapshot) -> None:
@@ -5739,13 +5751,15 @@ class NodeEvents:
 
     def _note_state(self, state: NodeState, was: str, since: float, is_known: bool) -> None:
         """Note that a node came or went; it was in state ``was`` from ``since``, or before."""
-        key = state.node.key
+        key, now = state.node.key, self._events.clock.unix(state.since)
         for name in {"degraded", "down"} - {state.state}:
-            self._events.close(f"{name}:{key}")
+            # One state ends where the other begins, which is before the end of the round.
+            self._events.close(f"{name}:{key}", until=now)
         if was == "down" and state.is_well:
             least = "" if is_known else "at least "
             lasted = spoken_time(state.since - since)
-            self._add(state, "node_up", "info", f"{key} is up again after {least}{lasted}")
+            text = f"{key} is up again after {least}{lasted}"
+            self._add(state, "node_up", "info", text, since=now)
 
     def _open(self, state: NodeState) -> None:
         """Note that a node is degraded or down, once while it lasts: why at first, and why now."""
@@ -5851,8 +5865,8 @@ def are_alike(text: str, other: str) -> bool:
 def as_slow_as_now(alert: Alert, nodes: Mapping[str, NodeState]) -> Alert:
     """The alert of a slow node with the response time of its last poll, which may be newer."""
     state = nodes.get(alert.node or "") if alert.reason == "slow_response" else None
-    slow = [reason for reason in (state.reasons if state else []) if reason.startswith(SLOW)]
-    return alert._replace(text=alert.text[: alert.text.rindex(SLOW)] + slow[0]) if slow else alert
+    slow = list(filter(is_slowness, state.reasons if state else []))
+    return alert._replace(text=SLOW_FIGURE.sub(lambda _: slow[0], alert.text)) if slow else alert
 
 
 def spoken_origin(change: Mapping[str, object]) -> str:
@@ -6023,7 +6037,7 @@ NOTHING = Finding("")
 
 def check_down(evidence: Evidence) -> Finding:
     state = evidence.state
-    if state.state != "down" or state.failures < 2:
+    if state.state != "down" or state.failures + state.timeouts < 2:
         return NOTHING
     # How long that has lasted is told beside it, by whoever shows it.
     return Finding(f"{evidence.key} is unreachable: {state.error}")
@@ -6294,13 +6308,14 @@ def check_stalled(evidence: Evidence) -> Finding:
 def check_unhealthy(evidence: Evidence) -> Finding:
     """Whatever else is wrong: one alert for one fact."""
     state = evidence.state
-    excused = (SLOW,) if evidence.is_overloaded else ()
-    covered = ("l2_adapters", "stalled", *excused)
+    covered = ("l2_adapters", "stalled")
+    excused = list(filter(is_slowness, state.reasons)) if evidence.is_overloaded else []
     other = [reason for reason in state.reasons if not any(sign in reason for sign in covered)]
+    other = [reason for reason in other if reason not in excused]
     if state.state != "degraded" or not other:
-        is_excused = any(sign in reason for reason in state.reasons for sign in excused)
+        is_excused = bool(excused)
         return Finding("", end_reason="frontend overloaded") if is_excused else NOTHING
-    reason = "slow_response" if other[0].startswith(SLOW) else ""
+    reason = "slow_response" if is_slowness(other[0]) else ""
     return Finding(f"{evidence.key} is degraded: {other[0]}", reason=reason)
 
 
@@ -6415,6 +6430,18 @@ REMEDIES = {
     "history_file": "Check the free space and the permissions of the file.",
     "alertmanager_away": "Check the Alertmanager's address and log.",
 }
+
+# The process accepts connections: it runs.
+HANG_REMEDY = (
+    "The process runs but does not respond: look at its threads on its host (py-spy dump), and read"
+    " its log."
+)
+
+
+def remedy_of(rule: str, text: str) -> str:
+    """What to do first about an alert of this rule."""
+    is_hang = rule == "node_down" and f" is unreachable: {LATE}" in text
+    return HANG_REMEDY if is_hang else REMEDIES.get(rule, "")
 
 
 def common_alert(
@@ -6769,7 +6796,7 @@ def alert_documents(
                 "instance_name": names.get(alert.instance or ""),
                 "group": groups[alert.id],
                 "details": list(alert.details),
-                "advice": REMEDIES.get(alert.rule, ""),
+                "advice": remedy_of(alert.rule, alert.text),
                 "value": rounded(alert.value),
                 "since": rounded_time(alert.since),
                 "silence": shown,
@@ -10435,7 +10462,7 @@ class AlertmanagerSender:
     def _entry(self, alert: SentAlert, ends: float) -> Dict[str, object]:
         """One alert in the JSON of Alertmanager's API v2."""
         labels = dict(alert.labels)
-        advice = REMEDIES.get(labels["alertname"], "")
+        advice = remedy_of(labels["alertname"], alert.text)
         return {
             "labels": labels,
             "annotations": {"summary": alert.text, "advice": advice, "link": self._link},

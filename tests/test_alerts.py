@@ -95,6 +95,11 @@ def test_an_alert_by_itself_is_its_own_sentence():
 def test_an_alert_says_what_to_do():
     (document,) = lf.alert_documents([alert("a")], {}, NAMES)
     assert document["advice"] == lf.REMEDIES["node_down"] != ""
+    hang = alert("a", text="a is unreachable: no response within 10 s")
+    (document,) = lf.alert_documents([hang], {}, NAMES)
+    assert document["advice"].startswith(
+        "The process runs but does not respond: look at its threads"
+    )
 
 
 def test_silenced_alerts_of_a_group_are_a_sentence_of_their_own():
