@@ -403,6 +403,7 @@ def test_a_worker_is_frozen_and_unfrozen(browser, demo, show):
 def test_clearing_wants_the_name_typed(browser, demo, show):
     show(demo, "cache", "llama70b-b_worker1")
     press(browser, "Clear all")
+    assert "Clear everything" not in browser.text("main")
     browser.wait_for(lambda: browser.has("dialog"))
     assert browser.property("dialog button[type=submit]", "disabled")
     browser.type("dialog input", "llama70b-b_worker")
@@ -785,7 +786,7 @@ def test_the_page_of_a_scheduler_begins_with_the_figures_of_its_instance(browser
     assert abs(float(told) - 100 * rate) < 2  # they are of polls that follow each other
     assert browser.attribute(section + " h2 a", "href").startswith("#/?group=")
     wait_text(browser, "llama70b-b_worker3", "section[aria-label='Other nodes of this instance']")
-    wait_text(browser, "Reuse rate", "section[aria-label='Chunk reuse']")
+    wait_text(browser, "Reuse rate", "section[aria-label='Chunk statistics']")
 
 
 ANSWERS = os.path.join(os.path.dirname(__file__), "payloads", "answers.json")

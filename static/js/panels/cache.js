@@ -227,7 +227,7 @@ function engineRest(ctx) {
         "/cache/clear",
         "DELETE",
         operation(
-          "Clear everything",
+          "Clear all",
           `Deletes all cached KV chunks of this node in all backends. ${AFTER}`,
           clear(ctx, ""),
         ),
@@ -375,7 +375,7 @@ function chunkStatistics(ctx) {
   const of = "chunk statistics";
   const frame = changesFrame({
     title: "Chunk statistics",
-    note: "chunk reuse",
+    note: "how often chunks are reused",
     path: "/chunk_statistics/status",
     ctx,
     load: () => ctx.json("/chunk_statistics/status"),

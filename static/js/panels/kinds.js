@@ -969,7 +969,7 @@ export const OWN_PANELS = {
   engine: { below: [members] },
   scheduler: {
     above: [instanceFigures, members],
-    below: [panel("Chunk reuse", "/chunk_statistics/status", chunkReuse)],
+    below: [panel("Chunk statistics", "/chunk_statistics/status", chunkReuse)],
   },
   coordinator: {
     above: [
