@@ -1359,6 +1359,21 @@ def test_a_long_name_of_a_periodic_thread_makes_no_cards_of_a_table(browser, dem
     assert "Last result" in browser.texts("main .data thead th")
 
 
+def test_a_sentence_in_a_card_of_a_table_begins_each_line_at_one_place(browser, demo, show):
+    lefts = "const cell = document.querySelector('main .stacked td[data-label=\"Last result\"]');"
+    lefts += "const range = document.createRange(); range.selectNodeContents(cell);"
+    lefts += "const lines = Map.groupBy(range.getClientRects(), ({ top }) => Math.round(top));"
+    lefts += "return [...lines.values()].map((one) => Math.min(...one.map(({ left }) => left)))"
+    browser.resize(360, 800)
+    try:
+        show(demo, "threads", "llama70b-b_scheduler")
+        browser.wait_for(lambda: browser.has("main .stacked td[data-label='Last result']"))
+        lines = browser.script(lefts)
+        assert len(lines) > 1 and max(lines) - min(lines) < 1
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_on_a_telephone_each_row_of_the_environment_has_its_link_on_one_line(browser, demo, show):
     browser.resize(360, 800)
     show(demo, "environment", "llama70b-b_worker0")
