@@ -657,38 +657,38 @@ def test_a_range_that_cannot_be_shown_is_a_fault_of_the_address(run, search, fau
 NIGHT = 100_000  # seconds after 1970 at which the history begins; "now" is 1,000 s later
 
 
-@pytest.mark.parametrize(
-    "start, end, wrong, words",
-    [
-        (0, 10, [], ""),  # the first ten seconds that there are
-        (-1, 10, ["from"], "History begins at "),
-        (0, 9, ["to"], "Enter a time at least 10 s after the start."),
-        (0, 0, ["to"], "Enter a time after the start."),
-        (100, 99, ["to"], "Enter a time after the start."),
-        (990, 1000, [], ""),
-        (990, 5000, [], ""),  # it ends now
-        (991, 5000, ["from"], "Enter a time at least 10 s ago."),
-        (1000, 5000, ["from"], "Enter a time at least 10 s ago."),
-        (1001, 5000, ["from"], "This is in the future: it is "),
-        (None, 100, ["from"], "Enter a date and a time."),
-        (100, None, ["to"], "Enter a date and a time."),
-        (-1, -2, ["from", "to"], "History begins at "),
-        (None, None, ["from", "to"], "Enter a date and a time."),
-    ],
+# Seconds after the history begins, of 1000; fields that are wrong; the first words of why.
+TYPED_RANGES = (
+    (0, 10, [], ""),  # the first ten seconds that there are
+    (-1, 10, ["from"], "History begins at "),
+    (0, 9, ["to"], "Enter a time at least 10 s after the start."),
+    (0, 0, ["to"], "Enter a time after the start."),
+    (100, 99, ["to"], "Enter a time after the start."),
+    (990, 1000, [], ""),
+    (990, 5000, [], ""),  # it ends now
+    (991, 5000, ["from"], "Enter a time at least 10 s ago."),
+    (1000, 5000, ["from"], "Enter a time at least 10 s ago."),
+    (1001, 5000, ["from"], "This is in the future: it is "),
+    (None, 100, ["from"], "Enter a date and a time."),
+    (100, None, ["to"], "Enter a date and a time."),
+    (-1, -2, ["from", "to"], "History begins at "),
+    (None, None, ["from", "to"], "Enter a date and a time."),
 )
-def test_a_typed_range_is_refused_at_the_field_that_is_wrong(run, start, end, wrong, words):
-    times = [time if time is None else NIGHT + time for time in (start, end)]
+
+
+def test_a_typed_range_is_refused_at_the_field_that_is_wrong(run):
     found = run(
         "views/timerange.js",
-        "const [from, to, ...more] = given;"
-        "const problems = rangeProblems(from ?? NaN, to ?? NaN, ...more);"
-        "return problems.map(({ field, message }) => [field, message])",
-        *times,
+        "const [ranges, ...more] = given;"
+        "return ranges.map(([from, to]) => rangeProblems(from ?? NaN, to ?? NaN, ...more)"
+        "  .map(({ field, message }) => [field, message]))",
+        [[time if time is None else NIGHT + time for time in one[:2]] for one in TYPED_RANGES],
         NIGHT,
         NIGHT + 1000,
     )
-    assert [field for field, _ in found] == wrong
-    assert not found or found[0][1].startswith(words)
+    for (*asked, wrong, words), problems in zip(TYPED_RANGES, found):
+        assert [field for field, _ in problems] == wrong, asked
+        assert not problems or problems[0][1].startswith(words), asked
 
 
 def test_where_the_history_begins_is_told_with_its_day_when_that_is_another(run):
