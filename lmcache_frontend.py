@@ -7342,13 +7342,7 @@ class Past:
         """
         first = self._older.first() if self._older is not None else None
         with self.watched.lock:
-            count, times = self._rounds(start, end)
-            if self.is_replayed and times and times[0] - start > self._pace:
-                # Its rounds are far apart: a line begins with the one before.
-                count, times = self._rounds(times[0] - REPLAY_GAP, end)
-            if self.is_replayed and times[1:] and times[1] - times[0] > REPLAY_GAP:
-                # The first is for rules alone: it would stretch the steps of the whole chart.
-                count, times = count - 1, times[1:]
+            count, times = self._rounds_of_chart(start, end)
             # Memory has nothing of removed nodes.
             has_rounds = not self.history.keys().isdisjoint(keys.values())
             oldest = self.oldest_round() if has_rounds else self.watched.clock.wall()
@@ -7459,6 +7453,19 @@ class Past:
         count = self.history.since(now - (clock.unix(now) - start))
         times = [clock.unix(at) for at in self.history.times(count)]
         return count, times[: bisect.bisect_right(times, end)]
+
+    def _rounds_of_chart(self, start: float, end: float) -> Tuple[int, List[float]]:
+        """As ``_rounds``; those of a replay are far apart. Called with the lock."""
+        count, times = self._rounds(start, end)
+        if not self.is_replayed or not times:
+            return count, times
+        if times[0] - start > self._pace:
+            # A line begins with the round before.
+            count, times = self._rounds(times[0] - REPLAY_GAP, end)
+        if times[1:] and times[1] - times[0] > REPLAY_GAP:
+            # The first is for rules alone: it would stretch the steps of the whole chart.
+            count, times = count - 1, times[1:]
+        return count, times
 
     def _columns(
         self, keys: Iterable[str], metrics: Sequence[str], count: int
