@@ -93,6 +93,7 @@ RETRIED = (
     "stale element reference",
     "element not interactable",
     "element click intercepted",
+    "invalid element state",  # a field that is still disabled
 )
 
 
