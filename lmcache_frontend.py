@@ -8049,6 +8049,8 @@ class StatusPage:
             nodes = list(self._watched.nodes.values())
             proxies = list(map(self._proxy, self._watched.proxies.values()))
             head = {**self._head(nodes), "proxies": proxies}
+            if figures is None:
+                head["totals_series"] = self._recent("", TOTAL_SERIES)
             instances = list(self._watched.instances)
         head.update(alerts=alerts, **silences)
         head["instances"] = [self._instance(instance, figures) for instance in instances]
@@ -8088,7 +8090,6 @@ class StatusPage:
             **self._about,
             "counts": {**{name: states.count(name) for name in STATES}, "total": len(states)},
             "totals": shown_figures(self._watched.totals),
-            "totals_series": self._recent("", TOTAL_SERIES),
             "savings": savings_document(self._watched.totals, self._gpu_hour_cost),
         }
 
@@ -8120,7 +8121,7 @@ class StatusPage:
         engines = [state for state in states if state.kind == "engine"]
         engine = f"{engines[0].software} {engines[0].about['version']}" if engines else ""
         with self._watched.lock:
-            document = {
+            document: Dict[str, object] = {
                 "id": instance.id,
                 "name": instance.name,
                 "kinds": sorted({state.kind for state in states}),
@@ -8131,10 +8132,9 @@ class StatusPage:
                 "missing_ranks": missing_ranks(states),
                 "metrics": shown_figures(instance.figures, shown),
                 "spread": spread(ranks),
-                "series": self._recent(
-                    instance_series(instance.id), NODE_SERIES if names is None else ()
-                ),
             }
+            if names is None:
+                document["series"] = self._recent(instance_series(instance.id), NODE_SERIES)
         if names is not None:
             del document["nodes"]  # each node has the id of its instance
             if not document["missing_ranks"]:
