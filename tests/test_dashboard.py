@@ -1,6 +1,7 @@
 """The dashboard in a real browser, on demo nodes."""
 
 import json
+import signal
 
 import pytest
 from support.frontend import TOKEN
@@ -200,6 +201,33 @@ def test_a_view_that_the_server_did_not_deliver_is_loaded_when_it_returns(browse
         browser.offline(False)
     browser.wait_for(lambda: browser.has("main .compare-chart"), 40)
     assert browser.text("h1") == "Compare" and browser.text(".live") == "Live"
+
+
+def test_a_frontend_that_stands_still_is_said_before_it_counts_as_lost(browser, start, node):
+    front = start("--node", "w0=" + node.address)
+    browser.goto(url(front, "#/"))
+    browser.wait_for(lambda: browser.has("main .state.up"))
+    usual = browser.style(".page-head .age", "color")
+    front.process.send_signal(signal.SIGSTOP)
+    try:
+        browser.script("import('/static/js/server.js').then((server) => server.poll())")
+        browser.wait_for(lambda: browser.text(".live") == "Delayed")
+        assert browser.style(".page-head .age", "color") != usual
+        # Nobody waits for what a hidden page asked: only the next one tells that it is lost.
+        hide = (
+            "Object.defineProperty(document, 'hidden', {configurable: true, "
+            "get: () => arguments[0]}); document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        browser.script(hide, True)
+        browser.wait_for(lambda: browser.text(".live") == "Live")
+        assert not browser.has(".banner")
+        browser.script(hide, False)
+        browser.wait_for(lambda: browser.text(".live") == "Delayed")
+        browser.wait_for(lambda: "no response within 10 s" in browser.text(".banner"))
+        assert browser.text(".live") == "Offline"
+    finally:
+        front.process.send_signal(signal.SIGCONT)
+    wait_polling(browser, lambda: browser.text(".live") == "Live" and not browser.has(".banner"))
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,9 @@ export function curl(path, { method = "GET", body, headers = {}, form } = {}) {
 // ---- what the page knows, and the poller that keeps it fresh ------------
 
 const LONGEST_WAIT = 10; // seconds between two tries while the server is unreachable
+const LATE = 4; // seconds after which a status that has not come is late
+const STATUS_LIMIT = 10; // seconds for a status; the frontend of a fleet may need two or three
+const FIRST_LIMIT = 20; // seconds for the first one: a frontend that just started is slower
 
 export const store = {
   status: null, // last /api/status
@@ -252,6 +255,7 @@ export const store = {
   instances: new Map(), // ids of its instances -> their names
   received: 0, // when it arrived, Unix seconds by the server's clock
   error: null, // why the last poll failed
+  isLate: false, // the status that was asked for has not come yet
   failures: 0,
   retryAt: 0,
   session: null, // /api/session
@@ -276,6 +280,7 @@ const MOST_WAIT = 2000; // ms for what a view needs beside the last status
 
 const listeners = new Set();
 let timer = 0;
+let asking = null; // what ends the request that is on its way
 let running = null; // the promise of the request that is on its way
 let wanted = LISTED; // the path of the status that the view needs
 let held = ""; // the path of the last status
@@ -378,11 +383,20 @@ export const instanceName = (node) => store.instances.get(node.instance_id) || n
 export async function poll() {
   clearTimeout(timer);
   if (running) return;
-  running = ask(store.status ? wanted : LISTED);
+  asking = new AbortController();
+  const late = setTimeout(sayLate, LATE * 1000);
+  running = ask(store.status ? wanted : LISTED, asking.signal);
   await running;
+  clearTimeout(late);
   running = null;
+  store.isLate = false;
   notify();
   schedule();
+}
+
+function sayLate() {
+  store.isLate = true;
+  notify();
 }
 
 /** Put back what a list of nodes leaves out, because other members of it tell that. */
@@ -399,9 +413,10 @@ function completed(status, whole) {
 }
 
 /** Take over a status of the server. */
-async function ask(path) {
+async function ask(path, signal) {
+  const timeout = store.status ? STATUS_LIMIT : FIRST_LIMIT;
   try {
-    const { whole, ...answer } = await getJson(path, { timeout: 20 });
+    const { whole, ...answer } = await getJson(path, { timeout, signal });
     const status = completed(answer, whole);
     held = path;
     const again = store.status && store.status.started !== status.started;
@@ -414,6 +429,7 @@ async function ask(path) {
     store.failures = 0;
     if (back) loadSession();
   } catch (error) {
+    if (error.name === "AbortError") return;
     store.error = error.message;
     store.failures += 1;
   }
@@ -490,7 +506,10 @@ export async function refreshNow(key) {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) clearTimeout(timer);
-  else if (!store.paused || store.error) poll();
+  if (document.hidden) {
+    clearTimeout(timer);
+    // The time of a hidden page may stand still, and its limit be over before it sees the response.
+    if (store.status && asking) asking.abort();
+  } else if (!store.paused || store.error) poll();
 });
 addEventListener("online", () => poll());

@@ -103,6 +103,12 @@ function lastSpan() {
 
 let drawnRange = "";
 
+/** Whether the page is as live as its range. */
+function liveWord() {
+  if (store.error) return "Offline";
+  return store.isLate ? "Delayed" : "Live";
+}
+
 /** A short range without its days, which the head of the page tells: a telephone has no room. */
 const briefSpan = ({ from, to }) =>
   to - from < HALF_DAY ? `${hour(from)} – ${hour(to)}` : spanText(from, to);
@@ -112,7 +118,8 @@ function drawRange() {
   // A link may ask for a longer range than there is.
   const asked = range.live ? SPANS.filter(([, , seconds]) => seconds === range.seconds) : [];
   const choices = [...new Set([...offeredSpans(), ...asked])];
-  const signature = JSON.stringify([range, choices.map(([name]) => name), Boolean(store.error)]);
+  const word = liveWord();
+  const signature = JSON.stringify([range, choices.map(([name]) => name), word]);
   if (signature === drawnRange) return;
   drawnRange = signature;
   const here = (seconds) => range.live && range.seconds === seconds;
@@ -150,7 +157,7 @@ function drawRange() {
   showSpan();
   liveButton.setAttribute("aria-pressed", String(range.live));
   liveButton.title = range.live ? "Hold this range" : "Follow the current time";
-  replace(liveButton, range.live ? [h("i"), store.error ? "Offline" : "Live"] : "Go live");
+  replace(liveButton, range.live ? [h("i"), word] : "Go live");
 }
 
 function showSpan() {
@@ -614,6 +621,7 @@ function drawLock() {
 function drawBanner() {
   banner.hidden = !store.error;
   document.body.classList.toggle("offline", Boolean(store.error));
+  document.body.classList.toggle("late", store.isLate && !store.error);
   if (!store.error) {
     document.documentElement.style.removeProperty("--head");
     return;
