@@ -3647,9 +3647,43 @@ def test_an_alert_on_all_instances_fills_no_list(show):
         assert listed[2:4] == ["llama70b-001\nconfig drift", "llama70b-002\nconfig drift"]
         assert browser.count("nav .side-tree summary") == 12
         assert browser.text("nav .side-more") == "and 188 more"
-        # The table cannot list them by a state.
-        assert browser.attribute("nav .side-more", "href").endswith("#/")
         assert browser.texts("nav .side-line")[0].split("\n")[1:] == ["up", "8 instances", "8"]
+        browser.click("nav .side-more")
+        browser.wait_for(lambda: browser.count("nav .side-tree summary") == 200)
+        assert browser.script("return document.activeElement.textContent") == "Show fewer"
+        browser.press("Enter")
+        browser.wait_for(lambda: browser.count("nav .side-tree summary") == 12)
+        assert browser.script("return document.activeElement.textContent") == "and 188 more"
+        browser.click(".worst button")
+        browser.wait_for(lambda: len(browser.texts(".worst li")) == 201)
+        assert browser.texts(".worst li")[-2].startswith("qwen32b-")
+        assert browser.script("return document.activeElement.textContent") == "Show fewer"
+        browser.press("Enter")
+        browser.wait_for(lambda: browser.texts(".worst li") == listed)
+
+
+def test_a_node_of_a_fleet_has_its_instance_at_the_side_and_in_its_head(show, fleet):
+    browser = show(fleet, "/#/node/qwen32b-050_worker2", "main h1")
+    here = (
+        "return [...document.querySelectorAll('nav .side-tree [aria-current]')]"
+        ".map((one) => one.dataset.key)"
+    )
+    browser.wait_for(lambda: browser.script(here) == ["qwen32b-050_worker2"])
+    titles = ["Current node", "Needs attention", "Healthy"]
+    assert browser.texts("nav .side-title") == titles
+    opened = "nav .side-tree details[open]"
+    assert browser.count(opened) == 1 and browser.count(opened + " li") == 5
+    browser.click(opened + " li:last-child a")  # a rank beside it
+    browser.wait_for(lambda: browser.script(here) == ["qwen32b-050_worker3"])
+    browser.wait_for(lambda: browser.text("h1") == "qwen32b-050_worker3")
+    assert browser.attribute(".about-line a", "href").endswith("#/?group=i%3Aqwen32b-050")
+    # One that needs attention stands there already.
+    bad = next(one["key"] for one in fleet.story.nodes if one["state"] == "down")
+    browser.script("location.hash = arguments[0]", "#/node/" + bad)
+    browser.wait_for(lambda: browser.script(here) == [bad])
+    assert browser.texts("nav .side-title") == titles[1:]
+    browser.script("location.hash = '#/'")
+    browser.wait_for(lambda: browser.script(here) == [] and browser.count(opened) == 0)
 
 
 def test_a_fleet_says_how_many_nodes_its_sums_still_lack(show):

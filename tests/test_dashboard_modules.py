@@ -1386,7 +1386,10 @@ def test_what_is_computed_from_figures_that_are_gone_has_no_present_value_either
     )
     layers = {"l1_hit_rate": [0.1, 0.1], "lookup_hit_rate": [0.6, 0.6]}
     found = run("views/figures.js", body, layers, "layers")
-    assert found == [["L1", True], ["In-process", True], ["Total", True]]
+    assert found == [["MP L1", True], ["In-process", True], ["Total", True]]
+    layers["lookup_hit_rate"] = layers["l1_hit_rate"]  # MP servers alone: there is one L1
+    found = run("views/figures.js", body, layers, "layers")
+    assert found == [["L1", True], ["Total", True]]
     tokens = {"hit_tokens_per_second": [1, 1], "requested_tokens_per_second": [3, 3]}
     assert ["Computed", True] in run("views/figures.js", body, tokens, "sources")
 

@@ -1961,6 +1961,10 @@ def test_the_method_of_a_request_stands_beside_its_path_on_a_telephone(browser, 
         method, path, send, copy = browser.script(tops)
         assert method == path
         assert send == copy > path
+        browser.type("main .request [aria-label=Path]", "/metrics")
+        browser.click("main .request [type=submit]")
+        wait_text(browser, "charset=utf-8", "main .result")  # a long line
+        assert browser.script("return document.documentElement.scrollWidth") == 360
     finally:
         browser.resize(1280, 800)
 

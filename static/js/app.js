@@ -125,6 +125,7 @@ async function route() {
   document.documentElement.dataset.view = to.view;
   if (to.unknown) pageToast(`There is no page “${to.unknown}”: this is the cluster.`);
   openMenu(false);
+  if (treeIsDrawn()) drawTree();
   markPlace();
   drawShell();
   const id = to.view === "node" ? `node/${to.key}` : to.view;

@@ -223,6 +223,7 @@ const treeBox = part(".side-tree");
 let drawnTree = ""; // what the tree was built for
 let treeTags = new Map(); // id of a group -> the tag of an outlier
 let treeMarks = new Map(); // id of a group, or of a node in it -> its mark
+let allAttention = false; // whether all that needs attention is listed
 
 /** A node may be in two groups. */
 const idIn = (group, node) => `${group.id}\n${node.key}`;
@@ -273,7 +274,18 @@ const byState = (a, b) =>
   Boolean(b.alert) - Boolean(a.alert) ||
   byName(a.label, b.label);
 
-/** What is listed: [{title, groups, more: how many are left out, and summary lines}]. */
+/** The key of the node that is shown; "" when none is. */
+function shownKey() {
+  const { view, key } = parseRoute();
+  return view === "node" ? key : "";
+}
+
+const holds = (group, key) => group.nodes.some((node) => node.key === key);
+
+/**
+ * What is listed: [{title, groups, more: how many are left out, and summary lines}]; where only
+ * what needs attention is, the group of the node that is shown, too.
+ */
 function sectionsOf(groups) {
   if (groups.length <= MANY_GROUPS) return [{ title: "", groups, more: 0 }];
   const { status } = store;
@@ -288,13 +300,15 @@ function sectionsOf(groups) {
   const good = groups.filter((group) => !isBad(group));
   const attention = {
     title: "Needs attention",
-    groups: bad.slice(0, ATTENTION_LIMIT),
+    groups: bad.slice(0, allAttention ? bad.length : ATTENTION_LIMIT),
     more: Math.max(0, bad.length - ATTENTION_LIMIT),
-    // The table lists by state alone.
-    href: bad.slice(ATTENTION_LIMIT).some(({ state }) => state === "up") ? "#/" : "#/?state=bad",
   };
   const healthy = { title: "Healthy", groups: [], more: 0, summary: summaryOf(good) };
-  return [attention, healthy].filter((one) => one.groups.length || one.summary);
+  const key = shownKey();
+  const isListed = attention.groups.some((group) => holds(group, key));
+  const here = groups.filter((group) => !isListed && holds(group, key)).slice(0, 1);
+  const current = { title: "Current node", groups: here, more: 0 };
+  return [current, attention, healthy].filter((one) => one.groups.length || one.summary);
 }
 
 /** Healthy groups in one line a kind: [text, number of nodes, link, what it does]. */
@@ -333,7 +347,8 @@ function buildGroup(group, { closed, many }) {
     h("span", { class: "tree-name", title: group.label }, fitted(group.label)),
     tag || h("span", { class: "muted count" }, plain(group.nodes.length)),
   );
-  const details = h("details", { open: !many && !closed.has(group.id) }, summary, list);
+  const isOpen = many ? holds(group, shownKey()) : !closed.has(group.id);
+  const details = h("details", { open: isOpen }, summary, list);
   if (details.open) listNodes(list, group);
   details.addEventListener("toggle", () => {
     if (details.open && !list.firstChild) {
@@ -356,7 +371,12 @@ function inOrder(nodes) {
 
 /** The links of a group, made when it is first opened. */
 function listNodes(list, group) {
-  const shown = inOrder(group.nodes).slice(0, NODE_LIMIT);
+  const key = shownKey();
+  const ordered = inOrder(group.nodes);
+  const isFar = ordered.findIndex((node) => node.key === key) >= NODE_LIMIT;
+  const shown = isFar
+    ? [...ordered.slice(0, NODE_LIMIT - 1), ordered.find((node) => node.key === key)]
+    : ordered.slice(0, NODE_LIMIT);
   const more = group.nodes.length - shown.length;
   const link = `#/?group=${encodeURIComponent(group.id)}`;
   replace(
@@ -375,13 +395,22 @@ function listNodes(list, group) {
   );
 }
 
+/** Lists all that needs attention, or the first of it again. */
+function moreButton(more) {
+  const toggle = () => {
+    allAttention = !allAttention;
+    drawTree();
+    treeBox.querySelector(".side-more").focus();
+  };
+  const text = allAttention ? "Show fewer" : `and ${plain(more)} more`;
+  return h("button", { type: "button", class: "side-more", onclick: toggle }, text);
+}
+
 function buildSection(section, options) {
   return [
     section.title ? h("p", { class: "side-title" }, section.title) : null,
     section.groups.map((group) => buildGroup(group, options)),
-    section.more
-      ? h("a", { class: "side-more", href: section.href }, `and ${plain(section.more)} more`)
-      : null,
+    section.more ? moreButton(section.more) : null,
     (section.summary || []).map(([text, number, href, title]) =>
       h(
         "a",
@@ -407,16 +436,17 @@ export function drawTree() {
   const sections = sectionsOf(groups);
   const many = groups.length > MANY_GROUPS;
   const signature = JSON.stringify(
-    sections.map((section) => [
-      section.groups.map((group) => [
-        group.id,
-        group.nodes.map((node) => node.key),
-        group.alert ? group.alert.text : Boolean(group.outlier),
-      ]),
-      section.more,
-      section.href,
-      section.summary,
-    ]),
+    sections
+      .map((section) => [
+        section.groups.map((group) => [
+          group.id,
+          group.nodes.map((node) => node.key),
+          group.alert ? group.alert.text : Boolean(group.outlier),
+        ]),
+        section.more,
+        section.summary,
+      ])
+      .concat(many ? [shownKey(), allAttention] : []),
   );
   if (signature !== drawnTree) {
     drawnTree = signature;

@@ -501,12 +501,12 @@ function layerLines(history) {
     history.line("l2_hit_rate", { name: "L2", colour: COLOUR.l2, share }),
   ].filter(Boolean);
   const total = history.line("lookup_hit_rate", { name: "Total", colour: COLOUR.total, share });
-  const lines = [
-    history.line("gpu_prefix_hit_rate", prompt),
-    ...layers,
-    restOf(total, layers, { ...IN_PROCESS, share }),
-    total,
-  ].filter(Boolean);
+  const inProcess = restOf(total, layers, { ...IN_PROCESS, share });
+  // The L1 of the tiles is that of engines, too; this one is not.
+  if (inProcess) for (const layer of layers) layer.name = `MP ${layer.name}`;
+  const lines = [history.line("gpu_prefix_hit_rate", prompt), ...layers, inProcess, total].filter(
+    Boolean,
+  );
   const loaded = history.line("retrieve_hit_rate", {
     name: "Retrieve",
     colour: COLOUR.retrieve,

@@ -6,7 +6,7 @@ import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { store } from "../server.js";
 import { metricLabel, stateRank, STATES } from "../words.js";
-import { alertsOn, instancesOf, outliersIn } from "./instances.js";
+import { alertsOn, instancesOf, outliersIn, rankOf } from "./instances.js";
 
 const PITCHES = [16, 15, 14, 13, 12, 11, 10]; // px from one square to the next
 const HEIGHT = 520; // px that the map has: its squares are as large as that allows
@@ -20,6 +20,7 @@ const ROW_NUMBER = { class: "row-number", x: 0, "aria-hidden": "true" };
 const LEVELS = 5;
 const WORST = 8; // instances named
 const MOST_NAMED = 14; // of those that need attention
+const MORE = "more"; // marks the line after them
 const KEYS = "Arrow keys move from node to node, Enter opens the node.";
 const NO_MODEL = "No model reported";
 const FACTORS = [1, 2, 4, 8]; // times the round median: the limits of the levels
@@ -215,6 +216,7 @@ export class FleetMap {
       this.spoken,
     );
     this.#listen(signal);
+    this.showsAll = false; // of what needs attention
     // Reading the width in an update would force another layout of the page.
     this.width = 0;
     new ResizeObserver(() => {
@@ -416,10 +418,10 @@ export class FleetMap {
     const fits = ({ nodes }) => !this.fitting || nodes.some((key) => this.fitting.has(key));
     const instances = instancesOf(this.status).filter(fits);
     const rows = byState
-      ? needAttention(this.status, instances)
-      : worstInstances(instances, value, lowIsBad).map(({ one, worst }) => [
+      ? needAttention(this.status, instances, this.showsAll)
+      : worstInstances(instances, value, lowIsBad).map(({ one, worst, node }) => [
           one.name,
-          format(worst, unit),
+          [one.nodes.length > 1 && rankOf(node), format(worst, unit)].filter(Boolean).join(" · "),
           "",
         ]);
     if (byState && this.fitting && instances.length && !rows.length)
@@ -434,9 +436,19 @@ export class FleetMap {
       rows.map(([name, text, title]) =>
         name
           ? h("li", { title }, h("a", { href: instanceLink(name) }, fitted(name)), h("b", {}, text))
-          : h("li", { class: "muted" }, text),
+          : h("li", { class: "muted" }, title === MORE ? this.#more(text) : text),
       ),
     );
+  }
+
+  /** Lists all that needs attention, or the first of it again. */
+  #more(text) {
+    const toggle = () => {
+      this.showsAll = !this.showsAll;
+      this.#drawWorst();
+      this.worst.querySelector("button").focus();
+    };
+    return button(text, toggle, { kind: "little bare" });
   }
 
   // ---- pointer and keyboard
@@ -530,9 +542,9 @@ export class FleetMap {
 
 /**
  * The instances that are not up, the worst first, those with alerts, then those far from the others
- * of their model: [name, "1 of 5 down", more].
+ * of their model: [name, "1 of 5 down", more]; of many the first, and MORE, unless `isWhole`.
  */
-function needAttention(status, instances) {
+function needAttention(status, instances, isWhole) {
   const nodesOf = (one) => one.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
   const rank = (one) => stateRank(one.state, nodesOf(one));
   const count = (one) => nodesOf(one).filter((node) => node.state === one.state).length;
@@ -558,10 +570,11 @@ function needAttention(status, instances) {
   if (far.length) far.unshift(["", "against the median of its model", ""]);
   const all = [...bad, ...alerted, ...far];
   if (all.length <= MOST_NAMED + 1) return all;
+  if (isWhole) return [...all, ["", "Show fewer", MORE]];
   const shown = all.slice(0, MOST_NAMED);
   if (!shown[MOST_NAMED - 1][0]) shown.pop(); // a heading over nothing
   const named = (rows) => rows.filter(([name]) => name).length;
-  return [...shown, ["", `and ${plain(named(all) - named(shown))} more`, ""]];
+  return [...shown, ["", `and ${plain(named(all) - named(shown))} more`, MORE]];
 }
 
 /** How far a value is from its median, as a factor: half of it is as far as twice as much. */
@@ -581,19 +594,16 @@ function outlierNodes(status) {
   return new Map(far.flatMap((one) => one.nodes.map((key) => [key, outliers.get(one.name)])));
 }
 
-/** The instances whose worst rank is the worst, for a figure. */
+/** The instances whose worst rank is the worst, for a figure, and that rank. */
 function worstInstances(instances, value, lowIsBad) {
   return instances
     .map((one) => {
-      const values = one.nodes
-        .map((key) => store.byKey.get(key))
-        .filter(Boolean)
-        .map(value);
-      const known = values.filter(isNumber);
+      const nodes = one.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
+      const known = nodes.map(value).filter(isNumber);
       const worst = lowIsBad ? Math.min(...known) : Math.max(...known);
-      return { one, worst, known: known.length };
+      return { one, worst, node: nodes.find((node) => value(node) === worst) };
     })
-    .filter(({ known }) => known)
+    .filter(({ node }) => node)
     .sort((a, b) => (lowIsBad ? a.worst - b.worst : b.worst - a.worst))
     .slice(0, WORST);
 }

@@ -329,7 +329,7 @@ function nodeFacts(row) {
   return (facts[kind] || []).filter(Boolean).join(" · ");
 }
 
-const rankOf = (node) => {
+export const rankOf = (node) => {
   const found = /^worker\D*(\d+)$/.exec(node.role || "") || /worker_?(\d+)$/.exec(node.name || "");
   return found ? `rank ${found[1]}` : "";
 };

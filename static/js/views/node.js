@@ -5,6 +5,7 @@ import { timeRange } from "../address.js";
 import {
   button,
   empty,
+  instanceLink,
   linked,
   lockNote,
   nodeLink,
@@ -224,8 +225,9 @@ function aboutLine(node, status) {
   // How long its process runs is another figure, of the Overview. "Before" our start says nothing.
   const isTold = node.state === "up" && node.since && node.since_known !== false;
   const kind = node.software ? `${node.software} engine` : KINDS[node.kind];
+  const instance = instanceName(node);
   return [
-    [instanceName(node) === node.key ? "" : instanceName(node), ""],
+    [instance === node.key ? "" : instance, "", instanceLink(instance)],
     [kind === node.key ? "" : kind, ""],
     [OTHER_SOFTWARE.includes(node.kind) ? node.version : ofLmcache(node.version), ""],
     [middle(node.address || "", 24), "only-wide"],
@@ -402,8 +404,13 @@ class NodePage {
       this.lineSig = about.join();
       replace(
         this.line,
-        about.map(([text, kind], i) =>
-          h("span", { class: `gap ${kind}`.trim() }, h("i", {}, i ? " · " : null), text),
+        about.map(([text, kind, href], i) =>
+          h(
+            "span",
+            { class: `gap ${kind}`.trim() },
+            h("i", {}, i ? " · " : null),
+            href ? h("a", { href }, text) : text,
+          ),
         ),
       );
     }
