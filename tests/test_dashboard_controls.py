@@ -274,7 +274,11 @@ def test_failed_nodes_are_listed_alone_and_on_a_telephone_below_their_names(brow
     browser.wait_for(lambda: browser.count("main tbody th") == 2)
     show, name = "main [aria-label=Show]", "main .data tbody th"
     assert browser.property(show + " [value=failed]", "hidden")
+    down = "#bulk-down"
+    assert browser.property(down, "hidden")
     browser.click("main thead .pick input")
+    said = "◆ 1 selected node is down and may not respond: gone."
+    browser.wait_for(lambda: browser.text(down) == said)
     browser.click("main .actions button.primary")
     told = "main .actions .progress"
     browser.wait_for(lambda: browser.text(told) == "Applied to 1 of 2 nodes, 1 failed")

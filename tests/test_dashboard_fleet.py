@@ -1194,6 +1194,40 @@ def test_a_bulk_action_goes_on_while_other_views_are_shown(page, demo):
     assert browser.text("main .progress") == ""
 
 
+def test_a_bulk_action_that_waits_says_for_how_many_nodes_and_can_be_canceled(page, demo):
+    browser = page(demo, "#/many")
+    browser.wait_for(lambda: browser.count("main tbody th") > 12)
+    browser.choose("main [data-label=kind]", "worker")
+    browser.click("main thead input[type=checkbox]")
+    browser.choose("main [data-label=kind]", "MP server")
+    browser.click("main thead input[type=checkbox]")
+    browser.choose("main [data-label=kind]", "")
+    told, cancel = "main .actions .progress", "main .actions button:not(.primary)"
+    assert browser.property(cancel, "hidden")
+    # All but one request waits until it is aborted.
+    browser.script(
+        "const send = window.fetch; window.sent = 0; window.fetch = (path, options) =>"
+        " !/loglevel/.test(path) || !window.sent++ ? send(path, options) : new Promise("
+        "(_, fail) => { const stop = () => fail(new DOMException('', 'AbortError'));"
+        " if (options.signal.aborted) stop(); options.signal.addEventListener('abort', stop); })"
+    )
+    browser.click("main .actions button.primary")
+    waits = "Applied to 1 of 10 nodes, 9 waiting (up to 30 s)"
+    browser.wait_for(lambda: browser.text(told) == waits)
+    rows = lambda text: browser.texts("main tbody td.wrap").count(text)  # noqa: E731
+    browser.wait_for(lambda: rows("waiting …") == 8 and rows("not sent yet") == 1)
+    browser.click(cancel)
+    end = "Applied to 1 of 10 nodes, 9 canceled. On 8 nodes it may still be applied"
+    browser.wait_for(lambda: browser.text(told) == end)
+    assert browser.property(cancel, "hidden")
+    assert browser.text(":focus") == "Apply to 10 nodes"
+    said = " ".join(browser.texts("main tbody td.wrap"))
+    assert said.count("canceled without a response; may still be applied") == 8
+    assert said.count("canceled before it was sent") == 1
+    browser.choose("main [aria-label=Show]", "failed")
+    browser.wait_for(lambda: browser.count("main .data tbody th") == 9)
+
+
 def test_nodes_for_a_bulk_action_are_filtered_by_kind_and_selected_ones_are_counted(page, demo):
     browser = page(demo, "#/many")
     browser.wait_for(lambda: browser.count("main tbody th") > 6)

@@ -86,6 +86,8 @@ const FILTERS = [
   ["model", (node) => node.model],
 ];
 
+const CANCEL_TIP = "Stop waiting. What has been sent may still be applied.";
+
 const nothing = () => "";
 const put = (path) => () => ({ method: "PUT", path });
 
@@ -279,6 +281,45 @@ function tellAtLink(text) {
   if (text) link.append(h("span", { class: "muted" }, ` ${text}`));
 }
 
+/** The button that stops waiting for nodes. */
+export const cancelButton = (cancel) => button("Cancel", cancel, { title: CANCEL_TIP });
+
+/**
+ * Like `each`, until `signal` aborts: then the rest of the items are done with an error that
+ * `isCanceled`, and that `isSent` if the node may still do what it was asked for.
+ */
+export async function eachUntil(signal, items, work, done, parallel) {
+  const open = new Map(items.map((item) => [item, false]));
+  const send = (item) => {
+    open.set(item, !signal.aborted);
+    return work(item);
+  };
+  const finish = (item, answer, error) => {
+    open.delete(item);
+    done(item, answer, error);
+  };
+  await each(items, send, finish, parallel);
+  for (const [item, isSent] of open) {
+    const error = new Error(
+      isSent ? "canceled without a response; may still be applied" : "canceled before it was sent",
+    );
+    done(item, null, Object.assign(error, { isCanceled: true, isSent }));
+  }
+}
+
+/** How many of a change's nodes have it, and what became of the others or is awaited. */
+function progressText({ done, failed, canceled, unsure }, total) {
+  const waiting = total - done;
+  const parts = [
+    `Applied to ${plain(done - failed - canceled)} of ${plural(total, "node")}`,
+    failed ? `${plain(failed)} failed` : "",
+    canceled ? `${plain(canceled)} canceled` : "",
+    waiting ? `${plain(waiting)} waiting (up to ${TIMEOUT} s)` : "",
+  ];
+  const may = unsure ? `. On ${plural(unsure, "node")} it may still be applied` : "";
+  return parts.filter(Boolean).join(", ") + may;
+}
+
 /** The actions for a page that lasts as long as `signal`; what goes on comes back as it was. */
 export function bulkActions(signal) {
   kept = kept || new BulkActions();
@@ -294,6 +335,7 @@ class BulkActions {
     this.chosen = store.selected;
     this.results = new Map();
     this.running = false;
+    this.canceled = null; // the controller of the requests that are sent
     this.applied = ""; // the requests that all went well, until others are chosen
     this.frame = 0; // the frame that will draw what has come in
     this.prefilled = false; // by an address that has not been shown for review yet
@@ -323,7 +365,10 @@ class BulkActions {
     this.preview = h("pre", { class: "block", tabindex: "0", role: "region", "aria-label": label });
     this.requests = h("details", { class: "requests" }, h("summary", {}, "Requests"), this.preview);
     this.advice = h("p", { id: "bulk-advice" });
+    this.down = h("p", { id: "bulk-down", class: "odd-mark", hidden: true });
     this.progress = h("span", { class: "progress", "aria-live": "polite" });
+    this.stop = cancelButton(() => this.canceled.abort());
+    this.stop.hidden = true;
     this.effect = h("a", { hidden: true });
     this.go = guarded(
       button("Apply", () => this.#run(), { kind: "primary" }),
@@ -363,11 +408,12 @@ class BulkActions {
       "Review and apply",
       "3 · Review and apply",
       this.advice,
+      this.down,
       this.requests,
-      h("div", { class: "actions" }, this.go, this.progress, this.effect),
+      h("div", { class: "actions" }, this.go, this.stop, this.progress, this.effect),
     );
     this.review.tabIndex = -1;
-    this.review.setAttribute("aria-describedby", this.advice.id);
+    this.review.setAttribute("aria-describedby", `${this.advice.id} ${this.down.id}`);
     this.element = h("div", {}, step("Action", "1 · Action", what), nodes, this.review);
   }
 
@@ -536,6 +582,20 @@ class BulkActions {
     return `${says ? says() : label} on ${where}${notes}${this.#leftOut()}`;
   }
 
+  /** Which of the nodes are down; "" when none is. */
+  #downText(nodes) {
+    const down = nodes.filter((node) => node.state === "down");
+    const verb = down.length === 1 ? "is" : "are";
+    const count = plural(down.length, "selected node");
+    return down.length ? `${count} ${verb} down and may not respond: ${namesText(down)}.` : "";
+  }
+
+  #drawDown(nodes) {
+    const text = this.#downText(nodes);
+    this.down.hidden = !text;
+    setText(this.down, text && `◆ ${text}`);
+  }
+
   #previewText(nodes) {
     const lines = nodes.slice(0, MOST_LINES).map((node) => {
       const { method, path, body } = this.current.request(node);
@@ -571,6 +631,7 @@ class BulkActions {
     const lacks = missing || "Select nodes in the table above.";
     const said = this.requests.hidden ? whyShut() || lacks : this.#sentence(nodes);
     if (this.advice.textContent !== said) replace(this.advice, whole(said));
+    this.#drawDown(this.requests.hidden ? [] : nodes);
     setText(this.count, this.chosen.size ? `${plain(this.chosen.size)} selected` : "");
     if (!store.status) return;
     this.#drawFilters();
@@ -588,11 +649,12 @@ class BulkActions {
     const all = plain(store.status.nodes.length);
     const among = plural(instances.length, "instance");
     notes.push(`Affects ${plain(nodes.length)} of ${all} nodes in ${among}.`);
+    notes.push(this.#downText(nodes));
     if (danger)
       notes.push("This deletes all cached KV chunks on these nodes and cannot be undone.");
     return confirmDialog({
       title: `${says ? says() : label} on ${plural(nodes.length, "node")}${where}?`,
-      text: [...notes, namesText(nodes)],
+      text: [...notes.filter(Boolean), namesText(nodes)],
       action: "Apply",
       danger: Boolean(danger),
       typed: danger ? "clear" : "",
@@ -604,8 +666,9 @@ class BulkActions {
     if (!(await this.#isConfirmed(nodes)) || this.page.aborted) return;
     await working(this.go, () => goOn(() => this.#apply(nodes)));
     const { activeElement } = document;
-    if (this.go.disabled && (activeElement === document.body || activeElement === this.go))
-      this.review.focus({ preventScroll: true });
+    const next = this.go.disabled ? this.review : this.go;
+    if ([document.body, this.go, this.stop].includes(activeElement))
+      next.focus({ preventScroll: true });
   }
 
   async #apply(nodes) {
@@ -616,33 +679,51 @@ class BulkActions {
     const requests = new Map(nodes.map((node) => [node.key, action.request(node)]));
     const sent = this.#requestsText(nodes);
     this.title = action.says ? action.says() : action.label;
-    this.running = true;
-    this.actionBox.disabled = true;
-    this.effect.hidden = true;
-    this.results.clear();
-    for (const node of nodes) this.results.set(node.key, { text: "waiting …" });
-    this.draw();
-    const count = { done: 0, failed: 0 };
-    await each(
+    const count = { done: 0, failed: 0, canceled: 0, unsure: 0 };
+    this.#begin(nodes, count);
+    const { signal } = this.canceled;
+    await eachUntil(
+      signal,
       nodes,
-      (node) => sendAction(requests.get(node.key), node),
+      (node) => {
+        this.results.set(node.key, { text: "waiting …" });
+        this.#drawSoon();
+        return sendAction(requests.get(node.key), node, signal);
+      },
       (node, answer, error) => {
         const text = error ? errorText(error, node, setting) : done || answer || "done";
-        this.#finished(node, { state: error ? "down" : "up", text }, count, nodes.length);
+        this.results.set(node.key, { state: error ? "down" : "up", text });
+        this.#count(error, count, nodes.length);
       },
       PARALLEL,
     );
-    this.running = false;
-    this.actionBox.disabled = false;
-    this.onlyBox.lastChild.hidden = !count.failed;
-    if (this.page.aborted) {
-      tellAtLink("done");
-      toast(`${this.title}: ${this.progress.textContent}`, count.failed ? "bad" : "good");
-    }
+    this.#end(count);
     this.#drawEffect(nodes, action);
-    this.applied = count.failed || action.danger ? "" : sent;
+    this.applied = count.failed || count.canceled || action.danger ? "" : sent;
     this.change.forget();
     this.draw();
+  }
+
+  #begin(nodes, count) {
+    this.running = true;
+    this.canceled = new AbortController();
+    this.actionBox.disabled = true;
+    this.effect.hidden = true;
+    this.stop.hidden = false;
+    this.results.clear();
+    for (const node of nodes) this.results.set(node.key, { text: "not sent yet" });
+    setText(this.progress, progressText(count, nodes.length));
+    this.draw();
+  }
+
+  #end({ failed, canceled }) {
+    this.running = false;
+    this.actionBox.disabled = false;
+    this.stop.hidden = true;
+    this.onlyBox.lastChild.hidden = !failed && !canceled;
+    if (!this.page.aborted) return;
+    tellAtLink("done");
+    toast(`${this.title}: ${this.progress.textContent}`, failed || canceled ? "bad" : "good");
   }
 
   /** Lead on to the figures of the nodes that were changed. */
@@ -656,15 +737,19 @@ class BulkActions {
     setText(this.effect, changed.length > 1 ? "Compare these nodes" : "Open this node");
   }
 
-  #finished(node, result, count, total) {
+  /** Count how a node ended, and tell how far the change is. */
+  #count(error, count, total) {
     count.done += 1;
-    count.failed += result.state === "down" ? 1 : 0;
-    this.results.set(node.key, result);
-    const failed = count.failed ? `, ${plain(count.failed)} failed` : "";
-    const applied = plain(count.done - count.failed);
-    setText(this.progress, `Applied to ${applied} of ${plural(total, "node")}${failed}`);
+    if (error) count[error.isCanceled ? "canceled" : "failed"] += 1;
+    if (error && error.isSent) count.unsure += 1;
+    setText(this.progress, progressText(count, total));
     if (this.page.aborted) tellAtLink(`${plain(count.done)} of ${plain(total)}`);
-    else if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
+    this.#drawSoon();
+  }
+
+  #drawSoon() {
+    if (this.page.aborted || this.frame) return;
+    this.frame = requestAnimationFrame(() => this.draw());
   }
 
   update() {
@@ -682,8 +767,8 @@ export function errorText(error, node, setting = "") {
 }
 
 /** Send a request to a node; resolves with its response in a few words. */
-export async function sendAction({ method, path, body }, node) {
-  const options = { timeout: TIMEOUT };
+async function sendAction({ method, path, body }, node, signal) {
+  const options = { signal, timeout: TIMEOUT };
   if (method === "GET") return (await getText(nodePath(node, path), options)).trim();
   const answer = await sendJson(method, nodePath(node, path), body, options);
   const errors = Object.values((answer && answer.errors) || {});
