@@ -268,21 +268,37 @@ def test_the_count_of_a_search_leaves_room_for_its_clear_button(browser, server,
     assert room >= 0
 
 
-def test_failed_nodes_are_listed_alone_and_on_a_telephone_below_their_names(browser, start, node):
-    front = start("--node", "w0=%s" % node.address, "--node", "gone=127.0.0.1:1")
+def test_a_bulk_action_says_for_how_many_nodes_it_waits_and_can_be_canceled(browser, start, node):
+    node.do_loglevel = node.do_hang
+    nodes = ["w%d=%s" % (rank, node.address) for rank in range(5)] + ["gone=127.0.0.1:1"]
+    front = start(*(word for one in nodes for word in ("--node", one)))
     browser.goto(front.url + "/#/many")
-    browser.wait_for(lambda: browser.count("main tbody th") == 2)
-    show, name = "main [aria-label=Show]", "main .data tbody th"
-    assert browser.property(show + " [value=failed]", "hidden")
-    down = "#bulk-down"
-    assert browser.property(down, "hidden")
+    browser.wait_for(lambda: browser.count("main tbody th") == 6)
+    actions = "main [aria-label='Review and apply'] .actions "
+    told, cancel = actions + ".progress", actions + "button:not(.primary)"
+    assert browser.property(cancel, "hidden") and browser.property("#bulk-down", "hidden")
+    assert browser.property("main [aria-label=Show] [value=failed]", "hidden")
     browser.click("main thead .pick input")
-    said = "◆ 1 selected node is down and may not respond: gone."
-    browser.wait_for(lambda: browser.text(down) == said)
-    browser.click("main .actions button.primary")
-    told = "main .actions .progress"
-    browser.wait_for(lambda: browser.text(told) == "Applied to 1 of 2 nodes, 1 failed")
-    browser.click(show + " [value=failed]")
+    down = "◆ 1 selected node is down and may not respond: gone."
+    browser.wait_for(lambda: browser.text("#bulk-down") == down)
+    browser.click(actions + "button.primary")
+    waits = "Applied to 0 of 6 nodes, 1 failed, 5 waiting (up to 30 s)"
+    browser.wait_for(lambda: browser.text(told) == waits)
+    rows = lambda: " ".join(browser.texts("main tbody td.wrap"))  # noqa: E731
+    browser.wait_for(lambda: rows().count("waiting …") == 4 and rows().count("not sent yet") == 1)
+    browser.click(cancel)
+    end = "Applied to 0 of 6 nodes, 1 failed, 5 canceled. On 4 nodes it may still be applied"
+    browser.wait_for(lambda: browser.text(told) == end)
+    assert rows().count("canceled without a response; may still be applied") == 4
+    assert rows().count("canceled before it was sent") == 1
+    assert browser.property(cancel, "hidden")
+    browser.wait_for(lambda: browser.text(":focus") == "Apply to 6 nodes")
+    del node.do_loglevel
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text(told) == "Applied to 5 of 6 nodes, 1 failed")
+    # Failed nodes are listed alone, and on a telephone what failed stands below their names.
+    name = "main .data tbody th"
+    browser.click("main [aria-label=Show] [value=failed]")
     browser.wait_for(lambda: browser.texts(name) == ["gone"])
     browser.resize(360, 800)
     browser.wait_for(lambda: browser.has("main .result-below"))

@@ -2278,6 +2278,22 @@ def test_a_rollout_goes_on_while_another_view_is_shown(browser, rollout, workers
     assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [0] * 3
 
 
+def test_a_rollout_that_waits_for_a_node_is_canceled_and_undone_there_too(
+    browser, rollout, workers
+):
+    start_rollout(browser)
+    workers["w1"].ready.clear()
+    apply_to_the_others(browser)
+    browser.wait_for(lambda: state(browser) == "Applying … 1 node waiting (up to 30 s)")
+    press(browser, "Cancel")
+    browser.wait_for(lambda: state(browser).startswith("Applied to 2 of 3 nodes; 1 failed"))
+    assert "w1: ■ failed: canceled without a response; may still be applied" in results(browser)
+    workers["w1"].ready.set()
+    press(browser, "Undo on 3 nodes")
+    browser.wait_for(lambda: state(browser) == "Undone.")
+    assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [0] * 3
+
+
 def test_a_reload_of_the_page_loses_nothing_of_a_rollout(browser, rollout, workers):
     start_rollout(browser)
     browser.reload()

@@ -30,7 +30,7 @@ import { SettingFields } from "./settingfields.js";
 const MOST_LINES = 8; // of the preview
 const MOST_NAMES = 12; // of nodes in a sentence; a change of more is confirmed
 const MOST_COMPARED = 40; // nodes that a link to Compare names
-const PARALLEL = 8; // requests at a time
+const PARALLEL = 4; // requests at a time; a browser has six, and the status needs one
 const TIMEOUT = 30; // seconds
 const LINE = 32; // px, the height of a row
 const TWO_LINES = 44; // px
@@ -288,7 +288,7 @@ export const cancelButton = (cancel) => button("Cancel", cancel, { title: CANCEL
  * Like `each`, until `signal` aborts: then the rest of the items are done with an error that
  * `isCanceled`, and that `isSent` if the node may still do what it was asked for.
  */
-export async function eachUntil(signal, items, work, done, parallel) {
+export async function eachUntil(signal, items, work, done) {
   const open = new Map(items.map((item) => [item, false]));
   const send = (item) => {
     open.set(item, !signal.aborted);
@@ -298,7 +298,7 @@ export async function eachUntil(signal, items, work, done, parallel) {
     open.delete(item);
     done(item, answer, error);
   };
-  await each(items, send, finish, parallel);
+  await each(items, send, finish, PARALLEL);
   for (const [item, isSent] of open) {
     const error = new Error(
       isSent ? "canceled without a response; may still be applied" : "canceled before it was sent",
@@ -695,7 +695,6 @@ class BulkActions {
         this.results.set(node.key, { state: error ? "down" : "up", text });
         this.#count(error, count, nodes.length);
       },
-      PARALLEL,
     );
     this.#end(count);
     this.#drawEffect(nodes, action);

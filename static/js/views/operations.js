@@ -19,7 +19,7 @@ import { changeFields, markWrong } from "../forms.js";
 import { addressText, format, NONE, plain, plural, when } from "../format.js";
 import { each, getJson, nodePath, sendJson, store } from "../server.js";
 import { KINDS } from "../words.js";
-import { errorText, goOn, inWords, resultCell, whyShut } from "./bulk.js";
+import { cancelButton, eachUntil, errorText, goOn, inWords, resultCell, whyShut } from "./bulk.js";
 
 const TIMEOUT = 30; // seconds
 const MOST_TOKENS = 200000; // of one prompt
@@ -341,6 +341,7 @@ export class CacheOperations {
     this.asked = null; // resolves when they have been
     this.kinds = "";
     this.results = [];
+    this.stop = null; // the button that stops waiting for the requests that are sent
     this.chosen = new Set();
     this.element = h("div");
   }
@@ -648,14 +649,20 @@ export class CacheOperations {
     }
     if (!(await this.#confirmed(operation, servers))) return;
     const [method, path, body] = request;
-    this.title = isDry ? `Dry run: ${operation.label}` : operation.label;
+    this.title = isDry ? `Dry run: ${this.operation.label}` : operation.label;
+    this.note = isDry ? `${operation.label}; nothing is changed` : "";
     this.results = servers.map((node) => ({ node, text: "waiting …" }));
+    const canceled = new AbortController();
+    const cancel = () => canceled.abort();
+    this.stop = cancelButton(cancel);
     this.#drawResults();
+    const { signal } = canceled;
     // Leaving the page aborts no operation: a server may have done it already.
-    const options = { signal: isDry ? this.signal : null, timeout: TIMEOUT };
+    if (isDry) this.signal.addEventListener("abort", cancel);
+    const options = { signal, timeout: TIMEOUT };
     const send = (node) => sendJson(method, nodePath(node, path), body, options);
     const finished = (node, answer, error) => this.#finished(node, answer, error);
-    await working(control, () => goOn(() => each(servers, send, finished)));
+    await working(control, () => goOn(() => eachUntil(signal, servers, send, finished)));
     if (this.signal.aborted && !isDry) this.#tellElsewhere();
   }
 
@@ -678,17 +685,33 @@ export class CacheOperations {
     this.#drawResults();
   }
 
+  /** For how many servers an operation still waits, and the button that ends that. */
+  #waiting() {
+    const count = this.results.filter((one) => !one.state).length;
+    if (!count) return null;
+    const text = `${plural(count, "server")} waiting (up to ${TIMEOUT} s)`;
+    const said = h("span", { class: "progress" }, text);
+    return h("div", { class: "actions" }, this.stop, said);
+  }
+
   #drawResults() {
     if (!this.results.length) {
       replace(this.table);
       return;
     }
+    const hasFocus = document.activeElement === this.stop;
     replace(
       this.table,
       h(
         "section",
         { class: "panel", "aria-label": "Results" },
-        h("header", { class: "panel-head" }, h("h2", {}, this.title)),
+        h(
+          "header",
+          { class: "panel-head" },
+          h("h2", {}, this.title),
+          this.note ? h("p", { class: "muted" }, this.note) : null,
+        ),
+        this.#waiting(),
         plainTable(
           "Results",
           ["Server", "Result"],
@@ -700,6 +723,7 @@ export class CacheOperations {
         this.results.filter((one) => (one.placements || []).length).map(placementTable),
       ),
     );
+    if (hasFocus) this.stop.focus({ preventScroll: true });
   }
 }
 

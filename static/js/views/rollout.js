@@ -10,7 +10,6 @@ import { changeFields, markWrong } from "../forms.js";
 import { byName, clock, duration, format, NONE, plain, plural, serverNow } from "../format.js";
 import {
   ApiError,
-  each,
   getEvents,
   getJson,
   instanceName,
@@ -22,7 +21,15 @@ import {
 import { metricLabel, metricUnit, SETTABLE } from "../words.js";
 import { readValue, show } from "../panels/config.js";
 import { DEFAULTS } from "../panels/defaults.js";
-import { errorText, goOn, namesText, resultCell, whyShut } from "./bulk.js";
+import {
+  cancelButton,
+  eachUntil,
+  errorText,
+  goOn,
+  namesText,
+  resultCell,
+  whyShut,
+} from "./bulk.js";
 import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
@@ -63,7 +70,9 @@ const meanBetween = ({ times, values }, from, to) =>
   mean(values.filter((value, i) => times[i] >= from && times[i] < to));
 
 /** Whether a node may have made the change that failed: it is undone, too. */
-const isOpen = (error) => error instanceof ApiError && [0, 200, 504].includes(error.status);
+const isOpen = (error) =>
+  error.name === "AbortError" ||
+  (error instanceof ApiError && [0, 200, 504].includes(error.status));
 
 /**
  * One change of a setting on its way through nodes, {key, path, kind}. Leaving the page aborts none
@@ -76,6 +85,7 @@ class Rollout {
     this.value = value; // as it was sent
     this.old = new Map(old); // key of a node -> its value before
     this.results = new Map(results);
+    this.canceled = null; // the controller of the requests that are sent
     this.state = state; // then "watching", "applying" and "done", "undoing" and "undone"
     this.other = null; // what the first node has in place of the new value, as text
     this.series = null;
@@ -98,13 +108,13 @@ class Rollout {
   }
 
   /** Change one node; what it had before is kept for undo, before it is changed. */
-  async apply(node) {
-    const old = await this.#get(node);
+  async apply(node, signal = null) {
+    const old = await this.#get(node, signal);
     this.value = readValue(this.text, old, DEFAULTS.get(this.setting));
     this.old.set(node.key, old);
     keep(this);
     try {
-      await this.#set(node, this.value);
+      await this.#set(node, this.value, signal);
     } catch (error) {
       if (!isOpen(error)) this.old.delete(node.key);
       throw error;
@@ -130,9 +140,9 @@ class Rollout {
     return Math.max(0, store.status.time - this.since);
   }
 
-  async undo(node) {
+  async undo(node, signal) {
     const old = this.old.get(node.key);
-    await this.#set(node, old);
+    await this.#set(node, old, signal);
     this.old.delete(node.key);
     return `back to ${show(old)}`;
   }
@@ -157,9 +167,10 @@ class Rollout {
     }
   }
 
-  async #set(node, value) {
+  async #set(node, value, signal) {
     const body = { [this.setting]: value };
-    const answer = await sendJson("POST", nodePath(node, "/conf"), body, { timeout: TIMEOUT });
+    const options = { signal, timeout: TIMEOUT };
+    const answer = await sendJson("POST", nodePath(node, "/conf"), body, options);
     const errors = Object.values((answer && answer.errors) || {});
     if (errors.length) throw new Error(errors.join("; "));
   }
@@ -514,10 +525,10 @@ export class RolloutView {
     setText(this.wait, stateText(rollout));
   }
 
-  /** What can be done now; nothing while requests are on their way. */
+  /** What can be done now; while requests are on their way, to stop waiting for them. */
   #buttons() {
-    const { state, changed, pending } = current;
-    if (isBusy(current)) return [];
+    const { state, changed, pending, canceled } = current;
+    if (isBusy(current)) return [cancelButton(() => canceled.abort())];
     const act = (label, work) => guarded(button(label, work), this.signal);
     const canGoOn = pending.length > 0 && state !== "undone";
     this.goOn = canGoOn ? act("", () => this.#finish()) : null;
@@ -638,6 +649,8 @@ export class RolloutView {
   async #each(nodes, work, [during, after]) {
     const rollout = current;
     rollout.state = during;
+    rollout.canceled = new AbortController();
+    const { signal } = rollout.canceled;
     for (const node of nodes) rollout.results.set(node.key, { text: "waiting …" });
     this.#show();
     const finished = (node, text, error) => {
@@ -645,8 +658,9 @@ export class RolloutView {
       rollout.results.set(node.key, { state: error ? "down" : "up", text: failed || text });
       keep(rollout);
       this.#drawResults();
+      setText(this.wait, stateText(rollout));
     };
-    await goOn(() => each(nodes, work, finished));
+    await goOn(() => eachUntil(signal, nodes, (node) => work(node, signal), finished));
     rollout.state = after;
     keep(rollout);
     this.#show();
@@ -663,12 +677,15 @@ export class RolloutView {
       danger: false,
     });
     if (!sure || rollout !== current) return;
-    await this.#each(pending, (node) => rollout.apply(node), ["applying", "done"]);
+    await this.#each(pending, (node, signal) => rollout.apply(node, signal), ["applying", "done"]);
   }
 
   async #undo() {
     const rollout = current;
-    await this.#each(rollout.changed, (node) => rollout.undo(node), ["undoing", "undone"]);
+    await this.#each(rollout.changed, (node, signal) => rollout.undo(node, signal), [
+      "undoing",
+      "undone",
+    ]);
   }
 }
 
@@ -686,8 +703,11 @@ function canaryProblem({ canary: { key }, setting, other }) {
 function stateText(rollout) {
   const { state, results, changed, pending } = rollout;
   const failed = [...results.values()].filter((one) => one.state === "down").length;
-  const words = { applying: "Applying …", undoing: "Undoing …" };
-  if (state in words) return words[state];
+  const words = { applying: "Applying", undoing: "Undoing" };
+  if (state in words) {
+    const waiting = [...results.values()].filter((one) => !one.state).length;
+    return `${words[state]} … ${plural(waiting, "node")} waiting (up to ${TIMEOUT} s)`;
+  }
   if (state === "undone")
     return changed.length
       ? `Not undone on ${plural(changed.length, "node")}; the table below says why.`
