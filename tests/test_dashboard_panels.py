@@ -712,6 +712,55 @@ def test_labels_without_room_for_their_columns_stand_under_the_name(browser, wor
     assert browser.texts("main tbody th")[0] == "lmcache:x"
 
 
+def test_what_tells_rows_of_a_long_table_of_metrics_apart_is_whole(browser, worker, show):
+    worker.pages["/metrics"] = "".join(
+        "# TYPE lmcache:local_cpu_hot_cache_count_%d gauge\n" % metric
+        + "".join(
+            'lmcache:local_cpu_hot_cache_count_%d{node="llama70b-a_worker%d",role="worker",'
+            'worker_id="%d"} 1234\n' % (metric, node, node % 4)
+            for node in range(12)
+        )
+        for metric in range(20)
+    )
+    cut = (
+        "const rows = [...document.querySelectorAll('.virtual tbody:not(.spacer) tr')];"
+        "const box = (one) => { const range = document.createRange();"
+        "  range.selectNodeContents(one); return range.getBoundingClientRect() };"
+        "const below = (one) => one.getBoundingClientRect().top >= box(one.closest('tr')"
+        "  .querySelector('td.num')).bottom;"
+        "return rows.length < 5 ? 'no rows' : rows.flatMap((row, i) => {"
+        "  const end = row.getBoundingClientRect();"
+        "  const next = rows[i + 1] && rows[i + 1].getBoundingClientRect().top;"
+        "  const parts = [...row.querySelectorAll('button, .whole, .fitted')];"
+        "  const isCut = (one) => box(one).bottom > end.bottom || box(one).right > end.right"
+        "    || one.scrollWidth > one.offsetWidth + 1 || (one.matches('.whole') && !below(one));"
+        "  return next && Math.abs(next - end.bottom) > 1 ? ['overlap']"
+        "    : parts.filter(isCut).map((one) => one.textContent) }).join(' ')"
+    )
+    browser.resize(360, 780)
+    show(worker, "metrics")
+    browser.wait_for(lambda: browser.texts("main thead th") == ["Name", "Value"])
+    browser.wait_for(lambda: browser.script(cut) == "")
+    labels = ["node=llama70b-a_worker0", "worker_id=0"]  # the role has one value
+    name = "lmcache:local_cpu_hot_cache_count_0"
+    assert browser.texts(".virtual tbody th")[0].split() == [name, *labels]
+    rows = "return document.querySelector('.virtual').scrollHeight"
+    height = browser.script(rows)
+    browser.script("document.querySelector('.virtual').scrollTop = 9000")
+    browser.wait_for(lambda: not browser.has(".virtual tr[aria-rowindex='2']"))
+    assert browser.script(cut) == ""
+    assert abs(browser.script(rows) - height) <= 40, "rows have the height that was computed"
+    browser.resize(1440, 900)
+    browser.wait_for(lambda: "Node" in browser.texts("main thead th"))
+    room = (
+        "const cell = document.querySelector('.virtual td:has(.fitted)');"
+        "const pen = document.createElement('canvas').getContext('2d');"
+        "pen.font = getComputedStyle(cell).font;"
+        "return cell.clientWidth - 16 - pen.measureText('llama70b-a_worker10').width"
+    )
+    assert browser.script(room) >= 0
+
+
 def test_the_search_of_metrics_has_a_line_of_its_own_on_a_telephone(browser, worker, show):
     prefixes = ("process", "lmcache")
     worker.pages["/metrics"] = "".join("# TYPE %s:x gauge\n%s:x 1\n" % (2 * (p,)) for p in prefixes)

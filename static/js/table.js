@@ -332,7 +332,8 @@ export class DataTable {
     this.frame = 0;
     this.width = this.options.width;
     this.cardsAt = 0; // px, the width at which rows became cards; 0 while they are none
-    this.view = { top: 0, height: 0 }; // px; reading it while painting would force a layout
+    // px; reading it while painting would force a layout
+    this.view = { top: 0, width: 0, height: 0 };
     this.#build();
     this.#watchSize();
   }
@@ -394,7 +395,8 @@ export class DataTable {
     new ResizeObserver(() => {
       if (!this.element.isConnected) return; // not in the page yet: the room is what it was told
       this.width = 0;
-      this.view = { top: this.element.scrollTop, height: this.element.clientHeight };
+      const { scrollTop, clientWidth, clientHeight } = this.element;
+      this.view = { top: scrollTop, width: clientWidth, height: clientHeight };
       if (this.#refit()) this.arrange();
       else if (this.isVirtual) this.paint();
       else if (!this.options.fixed) this.#stack();

@@ -4,7 +4,7 @@
 import { axisSpan, historyQuery } from "../address.js";
 import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
-import { button, sayMatches, searchBox } from "../controls.js";
+import { button, fitted, sayMatches, searchBox } from "../controls.js";
 import { append, breakable, breakableCall, dotted, h, replace } from "../dom.js";
 import { clock, format, plain, plural, serverNow, when } from "../format.js";
 import { panelFrame } from "../panel.js";
@@ -12,6 +12,7 @@ import { ApiError, getJson, getText, store, subscribe } from "../server.js";
 import { DataTable, VIRTUAL_FROM } from "../table.js";
 import { metricLabel } from "../words.js";
 import { loadEvents, marksOf } from "../views/eventlist.js";
+import { AROUND, inPieces, LETTER, PADDING, RowLines } from "./rowlines.js";
 import { familyUnit } from "./util.js";
 
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/;
@@ -516,8 +517,7 @@ class Detail {
 // ---- the table ----
 
 // Widths of the table's columns in px. What they leave is the help's, or else the name's.
-const LETTER = 7.3; // of a name
-const PADDING = 18; // of a cell, and its line
+const LABEL_WIDTHS = { least: 110, most: 260 };
 const NAME_WIDTHS = { least: 200, beside: 392, most: 440 };
 const SPREAD_WIDTHS = { beside: 226, most: 246 };
 const ROOMY = { name: 1080, spread: 940 }; // px of the table from which they have the most
@@ -525,17 +525,36 @@ const ROOMY = { name: 1080, spread: 940 }; // px of the table from which they ha
 /** A label as the head of its column: "Cache salt" of cache_salt. */
 const labelHead = (name) => name[0].toUpperCase() + name.slice(1).replace(/_/g, " ");
 
-const labelColumn = (name) => ({
+/** A column as wide as its longest value; one that is longer yet keeps both its ends. */
+const labelColumn = (panel, name) => ({
   id: `label ${name}`,
   label: labelHead(name),
   title: `Label ${name}`,
   cls: "mono",
-  width: 110,
-  drop: 2,
+  get width() {
+    const need = (panel.letters.get(name) || 0) * LETTER + PADDING;
+    return Math.max(LABEL_WIDTHS.least, Math.min(need, LABEL_WIDTHS.most));
+  },
+  // It tells the rows of a frontend apart.
+  drop: name === "node" ? 1 : 2,
   value: (row) => row.labels[name] ?? "",
-  text: (row) => (name in row.labels ? row.labels[name] || '""' : " "),
+  sig: (row) => row.labels[name] ?? null,
+  render: (row) => (name in row.labels ? fitted(row.labels[name] || '""') : " "),
   tip: (row) => row.labels[name] || "",
 });
+
+const nameButton = (panel, row) =>
+  h(
+    "button",
+    {
+      type: "button",
+      class: "plain-link mono",
+      title: row.help ? `${row.name}: ${row.help}` : row.name,
+      dataset: { metric: row.id },
+      onclick: () => panel.detail.open(row),
+    },
+    panel.heightOf(row) ? inPieces(row.name) : breakable(row.name),
+  );
 
 const nameColumn = (panel) => ({
   id: "name",
@@ -552,21 +571,17 @@ const nameColumn = (panel) => ({
     return !panel.table.fit.shows("help");
   },
   value: (row) => row.name,
-  sig: (row) => row.id,
-  render: (row, fit) => [
-    h(
-      "button",
-      {
-        type: "button",
-        class: "plain-link mono",
-        title: row.help ? `${row.name}: ${row.help}` : row.name,
-        dataset: { metric: row.id },
-        onclick: () => panel.detail.open(row),
-      },
-      breakable(row.name),
-    ),
-    labelsBelow(panel, row, fit),
-  ],
+  sig: (row) => `${row.id} ${panel.heightOf(row)}`,
+  render: (row, fit) => {
+    const labels = labelsBelow(panel, row, fit);
+    const parts = [nameButton(panel, row), labels];
+    const height = panel.heightOf(row);
+    if (!height) return parts;
+    if (labels) labels.style.width = `${panel.lines.labelRoom}px`;
+    const lines = h("div", { class: "row-lines" }, parts);
+    lines.style.height = `${height - AROUND}px`;
+    return lines;
+  },
 });
 
 /** The count of a histogram, and below it a line with its quantiles; none of them is broken. */
@@ -577,11 +592,12 @@ function spreadParts({ shown }) {
   return [count, " ", h("span", { class: "cell-more" }, dotted(quantiles))];
 }
 
-/** The labels whose columns have no room. */
+/** Names of the labels whose columns have no room. */
+const hiddenLabels = (panel, fit) =>
+  fit.shows("labels") ? [] : panel.varying.filter((name) => !fit.shows(`label ${name}`));
+
 function labelsBelow(panel, row, fit) {
-  if (fit.shows("labels")) return null;
-  const hidden = panel.varying.filter((name) => !fit.shows(`label ${name}`));
-  const labels = wholeLabels(row.labels, hidden);
+  const labels = wholeLabels(row.labels, hiddenLabels(panel, fit));
   return labels.length ? h("span", { class: "cell-more labels muted" }, labels) : null;
 }
 
@@ -655,8 +671,10 @@ class Metrics {
     this.spread = false; // a row shown is a histogram: its value is a count and quantiles
     this.long = false; // the rows shown are more than a table keeps in the page
     this.longest = 0; // letters of the longest name of the rows shown
+    this.letters = new Map(); // label -> letters of the longest value of the rows shown
     this.prefix = null;
     this.table = null;
+    this.lines = null; // of the rows of the table, where it is long
     this.detail = new Detail(this);
     this.shared = h("p", { class: "family-help" });
     this.found = searchBox("Search metrics", (text) => {
@@ -689,6 +707,11 @@ class Metrics {
     note.hidden = Boolean(store.error) || this.ctx.node().state === "down";
   }
 
+  /** The height of a row in px; 0 where it is as high as what is in it. */
+  heightOf(row) {
+    return this.table.isVirtual ? this.lines.height(row) : 0;
+  }
+
   /** The room of the table in px. */
   get room() {
     return this.table.element.clientWidth;
@@ -706,6 +729,8 @@ class Metrics {
     this.spread = inGroup.some((row) => row.set);
     this.long = inGroup.length > VIRTUAL_FROM;
     this.longest = Math.max(0, ...inGroup.map((row) => row.name.length));
+    const most = (texts) => Math.max(...[...texts].map(({ length }) => length));
+    this.letters = new Map([...values].map(([name, texts]) => [name, most(texts)]));
     this.#showShared(values);
     this.#chooseColumns(inGroup);
     const zeros = !this.zeroBox.checked;
@@ -760,13 +785,17 @@ class Metrics {
       this.prefixes,
       chips.map(([name, count]) => this.#chip(name, count)),
     );
+    const labels = this.labelNames.map((name) => labelColumn(this, name));
     this.table = new DataTable({
       label: "Metrics",
-      columns: [nameColumn(this), ...this.labelNames.map(labelColumn), ...factColumns(this)],
+      columns: [nameColumn(this), ...labels, ...factColumns(this)],
       key: (row) => row.id,
       onrow: (row) => this.detail.open(row),
       emptyText: "This node reports no metrics.",
+      rowHeight: (row) => this.lines.height(row),
     });
+    const below = (row) => labelPairs(row.labels, hiddenLabels(this, this.table.fit));
+    this.lines = new RowLines(this.table, below);
     const zeros = h("label", {}, this.zeroBox, "Hide zeros");
     const tools = h("div", { class: "tools" }, this.found, this.prefixes, zeros);
     append(body, tools, this.shared, this.table.element);
