@@ -1090,6 +1090,57 @@ def test_silences_of_one_act_are_one_row_and_one_mark(run):
     assert len(rows) == 2
 
 
+def test_what_was_undone_and_done_again_within_a_minute_has_a_row_each_time(run):
+    def silences(method, time):
+        path = "/api/alerts/hit_rate_halved%3Aw{}/silence"
+        done = [action(method, path.format(n), node=None) for n in range(2)]
+        return [dict(one, id=time + n, time=time + n / 10) for n, one in enumerate(done)][::-1]
+
+    def levels(level, time):
+        path = "/proxy2/w{}/loglevel?logger_name=lmcache&level=" + level
+        done = [action("GET", path.format(n), node="w%d" % n) for n in range(2)]
+        return [dict(one, id=time + n, time=time + n / 10) for n, one in enumerate(done)][::-1]
+
+    body = "return eventRows(given[0]).map((row) => [eventText(row), rowTime(row)])"
+    said = "2 alerts silenced: hit rate halved on w0 and w1"
+    events = [*silences("POST", 120), *silences("DELETE", 110), *silences("POST", 100)]
+    assert run("views/eventlist.js", body, events) == [
+        [said, 120],
+        ["Silence of 2 alerts ended: hit rate halved on w0 and w1", 110],
+        [said, 100],
+    ]
+    words = "Log level of lmcache set to %s on w0 and w1"
+    events = [*levels("DEBUG", 120), *levels("INFO", 110), *levels("DEBUG", 100)]
+    assert run("views/eventlist.js", body, events) == [
+        [words % "DEBUG", 120],
+        [words % "INFO", 110],
+        [words % "DEBUG", 100],
+    ]
+    # Some of them are enough: the rest of the first act is no part of the last.
+    again, ended = silences("POST", 120)[:1], silences("DELETE", 110)[:1]
+    rows = run("views/eventlist.js", body, [*again, *ended, *silences("POST", 100)])
+    assert [time for _, time in rows] == [120.1, 110.1, 100]
+
+
+def test_what_was_done_several_times_stands_at_the_last_with_their_number(run):
+    silence = action("POST", "/api/alerts/node_down%3Aw0/silence", node=None)
+    silence.update(count=3, until=190)
+    body = "const [row] = eventRows(given[0]); return [rowTime(row), ...eventNote(row, 200)]"
+    assert run("views/eventlist.js", body, [silence]) == [190, "from this host, 3 times", ""]
+    body = "return eventItem(eventRows(given[0])[0], 400).querySelector('time').title"
+    assert "the first time" in run("views/eventlist.js", body, [silence])
+
+
+def test_a_request_of_several_times_stays_beside_the_change_that_was_seen(run):
+    sent = dict(action("POST", "/proxy2/w0/conf"), id=1, time=100, until=400, count=5)
+    changed = event(2, "changed", "w0", 300, 300, "w0 changed: chunk_size 64 → 256")
+    body = "return eventRows(given[0]).map((row) => [eventText(row), ...eventNote(row, 500)])"
+    assert run("views/eventlist.js", body, [changed, sent]) == [
+        ["Settings changed on w0", "from this host, 5 times", ""],
+        ["w0 changed: chunk_size 64 → 256", "from this host", ""],
+    ]
+
+
 def test_what_happened_keeps_its_words_when_its_alert_has_others(run, browser):
     now = {"id": "rising:w0", "rule": "rising", "node": "w0", "silence": None}
     rose = event(1, "alert", "w0", 50, None, "Failures are rising on w0: 1 → 10", rule="rising")

@@ -48,9 +48,9 @@ export const EVENT_KINDS = {
 
 export const isOver = (event) => event.until !== null && event.until !== undefined;
 export const lasts = (event) => LASTING.includes(event.kind) && !isOver(event);
-/** Where a row stands in a list: what lasted and is over at its end, all else at its start. */
+/** Where a row stands in a list: what is over at its end, and that is the last time of several. */
 export const rowTime = (event) =>
-  LASTING.includes(event.kind) && isOver(event) ? event.until : event.time;
+  isOver(event) && (LASTING.includes(event.kind) || event.count > 1) ? event.until : event.time;
 /** The second that is shown: in it, what lasts stands above what ended as it began. */
 const second = (event) => Math.floor(rowTime(event));
 /** From one second that is shown to the other, so that they add up. */
@@ -87,8 +87,9 @@ function requestsOfChanges(events) {
   for (const change of events) {
     if (!["changed", "nodes"].includes(change.kind)) continue;
     const what = change.kind === "nodes" ? NODES : change.node;
+    const seen = change.time - SEEN_WITHIN[change.kind];
     const request = (sent.get(what) || []).find(
-      ({ time }) => time <= change.time + 1 && time > change.time - SEEN_WITHIN[change.kind],
+      ({ time, until }) => time <= change.time + 1 && (until ?? time) > seen,
     );
     if (request) found.set(change, request);
   }
@@ -159,18 +160,38 @@ function rowOf(group) {
   return { ...first, until, alike: group };
 }
 
-/** Events that are alike and near in time, in groups; all are newest first. */
+const SWITCH = /[/](enable|disable|add|remove|start|stop)$/;
+
+/** What an event sets that the next one may set back or again; "" of what sets nothing. */
+function subjectOf(event) {
+  const { kind, node, path = "", changes } = event;
+  if (isSilencing(event)) return alertIn(event);
+  if (kind === "changed") return [kind, node, ...Object.keys(changes || {})].join("\n");
+  return kind === "action" ? path.split("?")[0].replace(SWITCH, "") : "";
+}
+
+/**
+ * Events that are alike and near in time, in groups; all are newest first. What was done, undone
+ * and done again is in groups of its own each time.
+ */
 function inGroups(events, id) {
   const groups = [];
   const latest = new Map(); // what events are alike in -> the group of the last of them
+  const groupOf = new Map(); // what events set -> the group of the last of them
+  const closed = new Set();
   for (const event of events) {
-    const group = latest.get(id(event));
+    const subject = subjectOf(event);
+    closed.add(groupOf.get(subject));
     const apart = event.kind === "alert" ? ALERTS_TOGETHER : TOGETHER;
-    if (group && group[group.length - 1].time - event.time <= apart) group.push(event);
+    let group = latest.get(id(event));
+    const isOpen = group && !closed.has(group);
+    if (isOpen && group[group.length - 1].time - event.time <= apart) group.push(event);
     else {
-      groups.push([event]);
-      latest.set(id(event), groups[groups.length - 1]);
+      group = [event];
+      groups.push(group);
+      latest.set(id(event), group);
     }
+    if (subject) groupOf.set(subject, group);
   }
   return groups;
 }
@@ -220,7 +241,9 @@ function saidByState(events) {
 export function eventRows(events) {
   const restarts = restartsAfterDown(events);
   const requests = requestsOfChanges(events);
-  const hidden = new Set([...restarts.values(), ...requests.values()]);
+  // One that was sent several times changed more than is listed.
+  const told = [...requests.values()].filter(({ count }) => !(count > 1));
+  const hidden = new Set([...restarts.values(), ...told]);
   const recovered = events.filter((event) => event.kind === "node_down" && isOver(event));
   const isEnd = (event) =>
     event.kind === "node_up" &&
@@ -672,7 +695,8 @@ export function eventNote(event, now) {
     if (event.kind === "alert") return [`${stillSo(event)}active,`, long];
     return [`${stillSo(event)}ongoing,${times && ` ${times} in`}`, long];
   }
-  if (!LASTING.includes(event.kind)) return [actorOf(event) || times, ""];
+  if (!LASTING.includes(event.kind))
+    return [[actorOf(event), times].filter(Boolean).join(", "), ""];
   const lasted = `${event.end_reason ? "active for" : "lasted"}${upTo}`;
   if (event.kind === "alert") return [lasted, long];
   // "Resolved: …" is of its end; "w0 was down" has both times.
@@ -741,8 +765,10 @@ function rowText(event, brief) {
 /** The time at which a row stands, in full; of what is over when it began, too. */
 function timesText(event) {
   const time = fullTime(rowTime(event));
+  if (rowTime(event) === event.time) return time;
+  if (!LASTING.includes(event.kind)) return `${time}, the first time ${fullTime(event.time)}`;
   const end = event.kind === "alert" && !event.end_reason ? "resolved" : "ended";
-  return rowTime(event) === event.time ? time : `${end} ${time}, began ${fullTime(event.time)}`;
+  return `${end} ${time}, began ${fullTime(event.time)}`;
 }
 
 /** A note as parts of which each has a line where they do not fit one: "from 05:22:49,". */
