@@ -3236,7 +3236,8 @@ EVENT_PAGE = 100  # events in one response when no limit is given
 EVENT_MERGE_SECONDS = 900.0  # an event that is repeated within this time is counted in the first
 # Seconds; an event's start is moved back only if it was earlier by more: less is rounding.
 BACKDATED = 1.0
-# Kinds whose first repetitions are separate events: all was well between them.
+# Kinds whose first repetitions are separate events: all was well between them. So are those of a
+# change of settings, which look the same whatever they set.
 SEPARATE_KINDS = ("node_down", "node_degraded", "restart", "alert", "source")
 MAX_SEPARATE = 3  # of one key within EVENT_MERGE_SECONDS; further ones are counted in the last
 # Kinds whose order matters: a repetition is counted only if nothing else of that kind happened to
@@ -3294,6 +3295,11 @@ def with_end_reason(more: Mapping[str, object], reason: str) -> Dict[str, object
     return {**kept, "end_reason": reason} if reason else kept
 
 
+def changes_settings(kind: str, more: Mapping[str, object]) -> bool:
+    """Tell whether an event, of which ``more`` are further members, is a request to ``/conf``."""
+    return kind == "action" and str(more.get("path")).partition("?")[0].endswith("/conf")
+
+
 SHOWN_FIELDS = Event._fields[: Event._fields.index("more")]
 
 
@@ -3331,9 +3337,9 @@ class EventLog:
     """The last MAX_EVENTS events, and those that last.
 
     A repetition within EVENT_MERGE_SECONDS is counted in the last event of its key: for
-    SEPARATE_KINDS from the fourth on, so that a flapping node has few events; for IN_ORDER_KINDS
-    only if nothing else of that kind happened to the node in between. Any thread may call;
-    ``_lock`` guards the attributes below it.
+    SEPARATE_KINDS and changes of settings from the fourth on, so that a flapping node has few
+    events; for IN_ORDER_KINDS only if nothing else of that kind happened to the node in between.
+    Any thread may call; ``_lock`` guards the attributes below it.
     """
 
     def __init__(self, clock: Clock | None = None, capacity: int = MAX_EVENTS) -> None:
@@ -3556,7 +3562,8 @@ class EventLog:
         event = self._events.get(self._newest.get(key, 0))
         kind, severity, _, _, text = about
         continues = event is not None and lasts and event.id in self._interrupted
-        is_separate = not continues and self._note_repetition(key, str(kind), monotonic)
+        is_separate = kind in SEPARATE_KINDS or changes_settings(str(kind), more)
+        is_separate = is_separate and not continues and self._note_repetition(key, monotonic)
         is_old = event is None or monotonic - event.at > EVENT_MERGE_SECONDS
         if is_old or is_separate or self._is_overtaken(event):
             self._last_id += 1
@@ -3571,10 +3578,8 @@ class EventLog:
         more = {**with_end_reason(event.more, ""), **more}
         return self._put(event._replace(until=until, more=more))
 
-    def _note_repetition(self, key: str, kind: str, now: float) -> bool:
+    def _note_repetition(self, key: str, now: float) -> bool:
         """Note when an event begins; whether it is a separate one. Called with the lock."""
-        if kind not in SEPARATE_KINDS:
-            return False
         begun = self._begun.setdefault(key, collections.deque(maxlen=MAX_SEPARATE))
         is_rare = len(begun) < MAX_SEPARATE or now - begun[0] > EVENT_MERGE_SECONDS
         begun.append(now)
@@ -5842,8 +5847,8 @@ class NodeEvents:
         senders: Dict[str, Sender] = {}
         now = self._events.clock.monotonic()
         for age, event in self._events.recent(math.inf):
-            path, status = str(event.more.get("path")), number_or_none(event.more.get("status"))
-            is_change = event.kind == "action" and path.partition("?")[0].endswith("/conf")
+            status = number_or_none(event.more.get("status"))
+            is_change = changes_settings(event.kind, event.more)
             if is_change and event.node and status is not None and status < 400:
                 about = {name: event.more.get(name) for name in ("by", "from")}
                 # A repetition is counted in the first: its end is the last time.

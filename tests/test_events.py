@@ -355,6 +355,14 @@ def test_the_same_action_many_times_is_one_event(events):
     assert event["count"] == 50
 
 
+def test_changes_of_settings_that_look_the_same_are_listed_one_by_one(events, clock):
+    for _ in range(5):
+        events.action("POST", "/proxy2/w0/conf", 200, "local", "127.0.0.1", "w0")
+        clock.now += 10
+    found = [(one["time"] - 1_000_000, one["count"]) for one in events.query()["events"]]
+    assert found == [(20.0, 3), (10.0, 1), (0.0, 1)]
+
+
 def test_a_change_that_was_undone_and_made_again_is_three_events_in_their_order(events, clock):
     for change in ("false → true", "true → false", "false → true"):
         events.add("changed", "info", "w0 changed: hot " + change, "w0")
