@@ -2877,7 +2877,7 @@ def test_captions_of_tiles_are_whole_and_clear_of_the_graphs(show, server, width
     browser.wait_for(lambda: browser.count(".tiles .tile .spark-end") == 8)
     faults = (
         "const tiles = [...document.querySelectorAll('.tiles .tile')];"
-        "const notes = ['beyond the GPU prefix', 'of 47.3k tok/s looked up',"
+        "const notes = ['without GPU prefix hits', 'of 47.3k tok/s looked up',"
         " 'slow retrievals 7.8/min', 'slowest: llama70b-a'];"
         "tiles.forEach((one, i) => {"
         " one.querySelector('.more').textContent = notes[i % 4];"

@@ -335,7 +335,7 @@ def test_served_tokens_are_a_part_only_where_that_is_the_hit_rate(run):
     of["requested_tokens_per_second"] = 12000
     assert run("views/figures.js", body, of) == "of 12.0k tok/s looked up"
     of["requested_tokens_per_second"] = 980
-    assert run("views/figures.js", body, of) == "beyond the GPU prefix"
+    assert run("views/figures.js", body, of) == "without GPU prefix hits"
     assert run("views/figures.js", body, {}) == ""
 
 
@@ -725,6 +725,27 @@ def test_columns_that_have_no_room_are_left_out_in_their_order(run):
     wide = wide.replace("{id: 'c', width: 100", "{id: 'c', width: 80")
     assert run("table.js", wide, 199) == ["a", "c"], "beside a wide one others may have room"
     assert run("table.js", wide, 179) == ["a"]
+
+
+def test_rows_that_somebody_reads_stay_where_they_are_until_the_pointer_rests(run):
+    body = (
+        "let now = 0; performance.now = () => now;"
+        "const columns = [{id: 'a', label: 'a', value: (row) => row.a, num: true}];"
+        "const table = new DataTable({label: 't', columns, key: (row) => row.id,"
+        " sort: {id: 'a', down: true}, children: (row) => row.below || []});"
+        "const update = (x, y, z) => {"
+        " const below = [{id: 'x1', a: x}, {id: 'x2', a: y}];"
+        " table.update([{id: 'x', a: x, below}, {id: 'y', a: y}, {id: 'z', a: z}]);"
+        " return table.lines.map(({id}) => id).join(' '); };"
+        "table.toggle('x'); const found = [update(3, 2, 1)];"
+        "table.body.dispatchEvent(new Event('pointermove'));"
+        "now = 14000; found.push(update(1, 2, 3));"
+        "table.arrange(); found.push(table.lines.map(({id}) => id).join(' '));"  # a click on a head
+        "now = 14999; found.push(update(3, 2, 1));"
+        "now = 15000; found.push(update(3, 2, 1)); return found"
+    )
+    first, swapped = "x x1 x2 y z", "z y x x2 x1"
+    assert run("table.js", body) == [first, first, swapped, swapped, first]
 
 
 # ---- events and alerts

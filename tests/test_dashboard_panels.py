@@ -827,7 +827,7 @@ def test_cards_leave_out_no_column(browser, demo, show, width):
 def test_the_page_of_a_scheduler_begins_with_the_figures_of_its_instance(browser, demo, show):
     show(demo, "overview", "llama70b-b_scheduler")
     section = "section[aria-label='Figures of llama70b-b']"
-    wait_text(browser, "beyond the GPU prefix", section)
+    wait_text(browser, "without GPU prefix hits", section)
     assert browser.count(section + " .tile") == 8
     told = browser.texts(section + " .tile .number")[0]
     instances = demo.ask("/api/status").json()["instances"]

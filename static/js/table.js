@@ -279,6 +279,7 @@ export const VIRTUAL_FROM = 200; // rows
 const ROWS_AROUND = 12; // rows kept in the DOM above and below those in view
 const pickWidth = (tight) => (tight ? 30 : 36); // px
 const TELEPHONE = 600; // px, as in style.css
+const READING = 15000; // ms after the pointer moved on a row: rows do not move from under it
 
 const STANDARD = {
   sort: null,
@@ -320,6 +321,9 @@ export class DataTable {
     this.unfolded = new Set(); // keys of rows with children
     this.shown = []; // rows that the search and the filter let through
     this.lines = []; // what is drawn: rows, their children, headings
+    this.places = new Map(); // keys of the rows among them -> their index
+    this.pointed = -Infinity; // ms, when the pointer moved on a row last
+    this.isRead = false; // rows stay where they are
     this.live = new Map(); // key -> TableRow or HeadingRow
     this.shownIds = new Set();
     this.fit = { tight: false, cards: false, shows: (id) => this.shownIds.has(id) };
@@ -348,6 +352,9 @@ export class DataTable {
     this.above = spacer();
     this.below = spacer();
     this.body = h("tbody");
+    this.body.addEventListener("pointermove", () => {
+      this.pointed = performance.now();
+    });
     const kind = `data${fixed ? " fixed" : ""}${select ? " selectable" : ""}`;
     this.table = h(
       "table",
@@ -590,21 +597,29 @@ export class DataTable {
   update(rows) {
     this.reported = true;
     this.all = rows;
+    this.isRead = performance.now() - this.pointed < READING;
     this.arrange();
+    this.isRead = false;
   }
 
   // ---- drawing
 
+  /** Rows in the order of the table, or where they were while somebody reads them. */
+  #sorted(rows) {
+    const { columns, key } = this.options;
+    const sorted = sortRows(rows, columns, this.order);
+    const place = (row) => this.places.get(key(row)) ?? this.places.size;
+    return this.isRead ? sorted.sort((a, b) => place(a) - place(b)) : sorted;
+  }
+
   arrange() {
-    const { columns, emptyText } = this.options;
+    const { emptyText, key } = this.options;
     if (!this.live.size) this.#refit();
-    this.shown = sortRows(
-      this.all.filter((row) => this.#matches(row)),
-      columns,
-      this.order,
-    );
+    this.shown = this.#sorted(this.all.filter((row) => this.#matches(row)));
     const lines = this.grouping ? groupRows(this.shown, this.grouping, this.folded) : this.shown;
     this.lines = this.options.children ? this.#withChildren(lines) : lines;
+    const isRow = (line) => !(line instanceof Heading);
+    this.places = new Map(this.lines.filter(isRow).map((row, i) => [key(row), i]));
     this.none.hidden = !this.reported || this.shown.length > 0;
     // No heads stand over nothing; where nothing matches, they stay.
     const isEmpty = this.reported && !this.all.length;
@@ -620,7 +635,7 @@ export class DataTable {
     return lines.flatMap((row) => {
       if (row instanceof Heading) return [row];
       const shown = this.isOpen(row) ? this.fittingChildren(row) : [];
-      return shown.length ? [row, ...sortRows(shown, this.options.columns, this.order)] : [row];
+      return [row, ...this.#sorted(shown)];
     });
   }
 

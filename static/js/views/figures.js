@@ -56,7 +56,7 @@ const TILES = [
     note: (t) =>
       layerNote(t) ||
       worded(t.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
-      worded(t.retrieve_hit_rate, "ratio", (text) => `${text} of hits loaded`),
+      worded(t.retrieve_hit_rate, "ratio", (text) => `loaded ${text} of requested`),
   },
   {
     id: "hit_tokens_per_second",
@@ -130,7 +130,7 @@ export function servedNote(figures) {
   const { lookup_tokens_per_second: looked, requested_tokens_per_second: asked } = figures;
   const isLookup = isNumber(looked) && (!isNumber(asked) || asked === looked);
   if (isLookup) return worded(looked, "tokens/s", (text) => `of ${text} looked up`);
-  return isNumber(asked) ? "beyond the GPU prefix" : "";
+  return isNumber(asked) ? "without GPU prefix hits" : "";
 }
 
 /**
