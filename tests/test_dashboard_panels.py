@@ -1208,6 +1208,21 @@ def test_what_a_node_does_not_offer_is_one_line(browser, worker, show):
     assert height < 60
 
 
+def test_a_search_of_environments_tells_a_node_without_one_from_a_failure(browser, worker, show):
+    del worker.pages["/env"]
+    show(worker, "environment")
+    for page, told in (
+        (None, "0 nodes match, 1 node does not report its environment"),
+        ((500, {"error": "broken"}), "0 nodes match, 1 did not respond"),
+        ({"HOME": "/root"}, "1 node matches"),
+    ):
+        worker.pages.update({"/env": page} if page else {})
+        browser.script("location.hash = '#/?env=HOME'")
+        browser.wait_for(lambda told=told: told in browser.texts("main .tools .progress"))
+        browser.script("location.hash = '#/'")
+        browser.wait_for(lambda: browser.text("main .tools .progress") == "")
+
+
 def test_the_overdue_periodic_thread_stands_first(browser, worker, show):
     def thread(name, ago):
         return {

@@ -132,6 +132,10 @@ def test_the_cluster_is_filtered_by_an_environment_variable_and_by_its_value(pag
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main .tools .progress") == "0 nodes match")
     assert names(browser) == [] and "Nothing matches" in browser.text("main .empty-row")
+    button(browser, "Env NO_SUCH_VARIABLE ×", "main .tools")  # says which filter is on
+    browser.wait_for(lambda: len(names(browser)) > len(matching))
+    assert "env=" not in browser.script("return location.hash")
+    assert not [text for text in browser.texts("main .tools button:not([hidden])") if "Env" in text]
     page(fleet, "#/?env=CUDA_VISIBLE_DEVICES%3D1")  # the same as a link
     browser.wait_for(lambda: sorted(names(browser)) == matching)
     browser.wait_for(lambda: "match" in browser.text("main .tools .progress"))

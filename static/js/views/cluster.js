@@ -17,7 +17,7 @@ import {
   working,
 } from "../controls.js";
 import { dotted, h, replace, setText } from "../dom.js";
-import { duration, minuteOf, plain, plural, serverNow } from "../format.js";
+import { duration, middle, minuteOf, plain, plural, serverNow } from "../format.js";
 import {
   instanceName,
   loadFailure,
@@ -39,6 +39,7 @@ import { InstanceTable, sizeText, versionOf } from "./instances.js";
 const MAP_FROM = 40; // nodes; with fewer the table says it all
 const FILTERS = ["q", "state", "kind", "model", "env", "group"];
 const KEPT = [...FILTERS, "by", "sort"]; // what the address holds
+const MOST_LETTERS = 34; // of an environment variable, on the narrowest screens
 const BAD = "bad"; // the state of nodes that are down or degraded, in links
 
 const NO_VERSION = "No LMCache version reported";
@@ -182,6 +183,7 @@ class Filters {
     this.models.classList.add("models");
     this.only = button("", () => this.set("group", ""), { kind: "little" });
     this.env = this.#envInput();
+    this.onlyEnv = button("", () => this.clear(["env"]), { kind: "little" });
     this.envNote = h("span", { class: "progress", "aria-live": "polite" });
     this.isLive = h("span", { class: "is-now", hidden: true });
     this.fits = () => true;
@@ -200,6 +202,7 @@ class Filters {
       this.kinds,
       this.models,
       this.only,
+      this.onlyEnv,
       this.envNote,
       this.found,
       h(
@@ -381,6 +384,8 @@ class Filters {
     const isMember = (node) => (isInstance ? instanceName(node) === name : members.has(node.key));
     this.only.hidden = !memory.group;
     setText(this.only, `Only ${group ? group.label : isInstance ? name : memory.group}  ×`);
+    this.onlyEnv.hidden = !memory.env;
+    setText(this.onlyEnv, `Env ${middle(memory.env, MOST_LETTERS)}  ×`);
     if (isInstance) this.table.unfold(name);
     this.isOffered = (node) =>
       (!memory.kind || node.kind === memory.kind) &&
