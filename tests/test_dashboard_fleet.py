@@ -590,8 +590,18 @@ def test_compare_shows_the_worst_node_of_each_instance_and_says_which_lines_are_
     assert browser.text("main .picker summary") == "Nodes: " + count
     browser.choose("select[aria-label=Preset]", "i:llama70b-b")
     browser.wait_for(lambda: HIDDEN in browser.text("main .panel-line"))
+    browser.choose("select[aria-label=Preset]", "i:llama70b-a")
+    browser.wait_for(lambda: browser.has("main .down-span"))  # of worker2
+    browser.wait_for(lambda: HIDDEN in browser.text("main .panel-line"))
+    browser.click("main tr:has(a[href*=llama70b-a_worker0]) .isolate")
+    browser.wait_for(lambda: browser.count("main svg path.line") == 1)
+    assert not browser.has("main .down-span"), "the mark of another node"
+    assert "node down" not in browser.text("main .mark-legend")
+    assert HIDDEN not in browser.text("main .panel-line")
+    browser.click("main tr:has(a[href*=llama70b-a_worker2]) .isolate")
+    browser.wait_for(lambda: browser.has("main .down-span"))
     browser.click("main .open-node")
-    browser.wait_for(lambda: browser.text("h1").startswith("llama70b-b"))
+    browser.wait_for(lambda: browser.text("h1").startswith("llama70b-a"))
 
 
 def test_the_ranks_of_an_instance_are_a_preset_and_what_differs_by_nature_is_left_out(page, demo):
@@ -606,6 +616,10 @@ def test_the_ranks_of_an_instance_are_a_preset_and_what_differs_by_nature_is_lef
     browser.focus(".panel-tools label:nth-of-type(2) input[type=checkbox]")
     browser.press("Space")
     browser.wait_for(lambda: "lmcache_instance_id" in browser.text("main .drift"))
+    press(browser, "None", "main .picker")
+    browser.wait_for(lambda: "No nodes selected" in browser.text("main .panel .empty"))
+    assert not browser.has("main .drift"), "the result of the former choice"
+    assert browser.text("main .progress") == ""
 
 
 def test_metrics_of_every_kind_are_offered_with_the_servers_labels(page, demo):

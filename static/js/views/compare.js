@@ -304,7 +304,7 @@ class ComparePage {
     this.alone = "";
     this.series = []; // of nodes that have values, if any has
     this.without = 0; // how many nodes have none
-    this.marks = [];
+    this.events = []; // those of the chosen nodes
     this.rows = [];
     this.chart = null;
     this.values = null;
@@ -395,12 +395,12 @@ class ComparePage {
     this.panel.classList.remove("asking");
     replace(this.chartBox);
     this.chart = null;
+    this.signs.draw();
     this.values = null;
     const isDown = store.status.nodes.every((node) => node.state === "down");
     const noMetric = this.isByMetric
       ? `No node reports ${metricLabel(this.metric)}. Choose another metric.`
-      : "No nodes selected. Choose a preset, open “Nodes” above, or select rows in the " +
-        "cluster table.";
+      : "No nodes selected. Choose a preset or nodes above, or select rows in the cluster table.";
     const why = isDown ? "No node is reachable, so there is nothing to compare." : noMetric;
     replace(this.valueBox, empty(why));
     setText(this.note, this.#aboutRemoved());
@@ -411,12 +411,12 @@ class ComparePage {
     this.#keepAddress();
     const keys = [...this.chosen].slice(0, MOST);
     this.settings.choose([...this.chosen]);
+    this.turn += 1;
+    const { turn } = this;
     if (!keys.length) {
       this.#nothing();
       return;
     }
-    this.turn += 1;
-    const { turn } = this;
     const nodes = keys.map(encodeURIComponent).join(",");
     try {
       const path = `api/history?metric=${this.metric}&${historyQuery()}&node=${nodes}`;
@@ -425,7 +425,7 @@ class ComparePage {
         loadEvents(bounds(store.status.time), this.signal),
       ]);
       const shown = events.filter((event) => event.node && this.chosen.has(event.node));
-      if (turn === this.turn) this.#draw(answer, marksOf(shown));
+      if (turn === this.turn) this.#draw(answer, shown);
     } catch (error) {
       if (error.status === 404 && this.#leaveOutRemoved()) this.load();
       else if (error.name !== "AbortError") setText(this.note, `Not loaded: ${error.message}.`);
@@ -445,7 +445,7 @@ class ComparePage {
   }
 
   /** Lines keep their looks. Rows are worst first by the last figure as it is shown. */
-  #draw(answer, marks) {
+  #draw(answer, events) {
     const sign = LOW_IS_BAD.test(this.metric) ? 1 : -1;
     const unit = metricUnit(this.metric);
     const byLast = (a, b) => {
@@ -469,7 +469,7 @@ class ComparePage {
     const lines = all.filter(hasValues);
     this.series = lines.length ? lines : all; // without any the table names the nodes
     this.without = all.length - this.series.length;
-    Object.assign(this, { end, interval: answer.interval, marks });
+    Object.assign(this, { end, interval: answer.interval, events });
     this.#explain();
     this.#drawChart();
     this.#drawValues();
@@ -481,7 +481,7 @@ class ComparePage {
 
   #explain() {
     const lines = this.series.filter(hasValues);
-    const hidden = hiddenLines(lines);
+    const hidden = this.alone ? 0 : hiddenLines(lines);
     const { without } = this;
     const since = sinceText(lines, this);
     const notes = [
@@ -504,8 +504,10 @@ class ComparePage {
       this.chart = new Chart({ label, unit, ...look });
       replace(this.chartBox, this.chart.element);
     }
-    const shown = this.series.filter((one) => !this.alone || one.name === this.alone);
-    const { end, interval, marks } = this;
+    const isShown = (name) => !this.alone || name === this.alone;
+    const shown = this.series.filter(({ name }) => isShown(name));
+    const marks = marksOf(this.events.filter(({ node }) => isShown(node)));
+    const { end, interval } = this;
     this.chart.update({ series: shown, ...axisSpan(end), interval, marks });
   }
 
@@ -533,6 +535,7 @@ class ComparePage {
   /** Show one line alone, or all with "". */
   isolate(name) {
     this.alone = name;
+    this.#explain();
     this.#drawChart();
     this.values.update(this.rows);
   }

@@ -128,10 +128,18 @@ export class SettingsCard {
     if (keys.join() === this.keys.join()) return;
     this.keys = keys;
     this.isWhole = false;
+    this.#stop();
     this.#ready();
-    clearTimeout(this.timer);
-    if (keys.length < 2 || keys.length > UNASKED) return;
-    this.timer = setTimeout(() => this.compare(), PAUSE);
+    if (keys.length < 2 || keys.length > UNASKED) this.#forget();
+    else this.timer = setTimeout(() => this.compare(), PAUSE);
+  }
+
+  /** What was compared before is no result for the nodes that are selected now. */
+  #forget() {
+    this.found = null;
+    this.isWaiting = false;
+    setText(this.note, "");
+    replace(this.box);
   }
 
   /** The states of nodes may be others than before. */
