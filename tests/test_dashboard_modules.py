@@ -2051,11 +2051,13 @@ def test_an_alert_of_every_node_of_an_instance_names_the_instance(run):
 def test_a_line_reaches_the_outage_and_the_end_of_the_range_with_its_last_value(run):
     body = (
         "const [values, stops, end] = given; const times = values.map((_, i) => 60 * i);"
-        "const [one] = held([{times, values}], {stops, end, longest: 210});"
+        "const [one] = held([{times, values}], {stops, end, step: 60, longest: 210});"
         "return one.times.map((time, i) => [time, one.values[i]])"
     )
     down = run("chartmath.js", body, [1, 2, None, None, 3], [100], 240)
     assert down == [[0, 1], [60, 2], [100, 2], [100, None], [120, None], [180, None], [240, 3]]
+    # What is known no longer when the outage begins is not drawn until then.
+    assert run("chartmath.js", body, [1, 2, None, None], [125], 180)[1:3] == [[60, 2], [120, None]]
     up = [[0, 1], [60, 2], [120, 3]]
     assert run("chartmath.js", body, [1, 2, 3], [100], 120) == up  # it was another node
     # What a fixed range cuts off says nothing about its end.
@@ -2080,7 +2082,7 @@ def test_the_legend_of_stacked_areas_rounds_its_values(run, value, words):
 def test_layers_reach_an_outage_together(run):
     body = (
         "return held(given.map((values) => ({times: [0, 60, 120], values})), "
-        "{stops: [90], end: 120, longest: 210}).map(({values}) => values)"
+        "{stops: [90], end: 120, step: 60, longest: 210}).map(({values}) => values)"
     )
     both = run("chartmath.js", body, [1, 2, None], [3, None, None])
     assert both == [[1, 2, 2, None, None], [3, None, None, None, None]]

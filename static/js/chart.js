@@ -404,7 +404,7 @@ export class Chart {
   #hold() {
     const { marks, end, step } = this.data;
     const downs = this.options.strip ? [] : marks.filter(({ kind }) => kind === "down");
-    const limits = { stops: downs.map(({ time }) => time), end, longest: step * GAP };
+    const limits = { stops: downs.map(({ time }) => time), end, step, longest: step * GAP };
     for (const lane of this.lanes) {
       const { kind, series } = lane;
       if (!series.length || kind === "bar") continue;

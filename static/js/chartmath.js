@@ -176,10 +176,10 @@ function cutAt(rows, end, longest) {
   return goesOn && last.time < end ? [...kept, { ...last, time: end }] : kept;
 }
 
-/** Rows of which the last one before a stop holds until then, where the next one is missing. */
-function heldAt(rows, stop, longest) {
+/** Rows of which the last one before a stop holds until then, if that is within its step. */
+function heldAt(rows, stop, step) {
   const at = rows.findLastIndex(({ time, isKnown }) => isKnown && time <= stop);
-  if (at < 0 || rows[at].time === stop || stop - rows[at].time > longest) return rows;
+  if (at < 0 || rows[at].time === stop || stop - rows[at].time > step) return rows;
   if (rows[at + 1] && rows[at + 1].isKnown) return rows;
   const later = rows.slice(at + 1).filter(({ time }) => time > stop);
   const gap = { time: stop, index: -1, isKnown: false };
@@ -188,16 +188,17 @@ function heldAt(rows, stop, longest) {
 
 /**
  * Series of the same times that reach what ends them: a value holds for its step. `stops` are when
- * outages began, `end` is the end of the range, `longest` the seconds that a value may hold.
+ * outages began, `end` is the end of the range, `step` the seconds that a value stands for, and
+ * `longest` those between two values without a gap.
  */
-export function held(series, { stops, end, longest }) {
+export function held(series, { stops, end, step, longest }) {
   const [{ times }] = series;
   if (!stops.length && !(times[times.length - 1] > end)) return series;
   if (series.some((one) => one.times.length !== times.length)) return series;
   const isKnown = (index) => series.some(({ values }) => isNumber(values[index]));
   let rows = times.map((time, index) => ({ time, index, isKnown: isKnown(index) }));
   rows = cutAt(rows, end, longest);
-  for (const stop of stops) if (stop < end) rows = heldAt(rows, stop, longest);
+  for (const stop of stops) if (stop < end) rows = heldAt(rows, stop, step);
   return series.map((one) => ({
     ...one,
     times: rows.map(({ time }) => time),
