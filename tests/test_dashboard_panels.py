@@ -1558,6 +1558,14 @@ def test_the_start_of_a_process_is_that_of_the_one_which_runs_now(browser, worke
     assert "2 h" not in browser.text(about)
 
 
+# What a node is asked for waits until it is aborted.
+HANG = (
+    "window.send = window.fetch; window.fetch = (path, options) => !/proxy2/.test(path)"
+    " ? send(path, options) : new Promise((_, fail) => options.signal.addEventListener("
+    "'abort', () => fail(new DOMException('', 'AbortError'))))"
+)
+
+
 def test_that_nothing_is_requested_of_a_node_that_is_down_is_said_once_for_all_panels(
     browser, show
 ):
@@ -1569,6 +1577,16 @@ def test_that_nothing_is_requested_of_a_node_that_is_down_is_said_once_for_all_p
     wait_text(browser, "Panels are not loaded while the node is down.")
     browser.wait_for(lambda: browser.texts(".panel-line.said") == ["Not loaded."] * 5)
     assert browser.text("main").count("node is down") == 1
+    browser.script(HANG)
+    browser.focus("main .note.unasked button")
+    browser.press("Enter")
+    wait_text(browser, "The node has not responded yet.", ".note.unasked")
+    assert browser.text(".note.unasked span").endswith(" s of up to 60 s")
+    assert browser.text(".note.unasked :focus") == "Cancel"
+    browser.press("Enter")
+    wait_text(browser, "Panels are not loaded while the node is down.", ".note.unasked")
+    browser.wait_for(lambda: browser.texts(".panel-line.said") == ["Not loaded."] * 5)
+    browser.script("window.fetch = window.send")
     press(browser, "Query anyway")
     wait_text(browser, "No response from the node", ".panel-line.said")
     browser.wait_for(lambda: "Not loaded" not in browser.text("main"))
@@ -1777,11 +1795,19 @@ def test_only_the_open_panel_asks_the_node(browser, demo, show):
         before = paths
 
 
-def test_leaving_a_panel_ends_its_requests(browser, worker, show):
+def test_leaving_a_panel_or_canceling_ends_its_requests(browser, worker, show):
     worker.held = ("/inference_info",)
     front = show(worker, "inference")
     wait_for(lambda: worker.targets("/inference_info"))
-    assert not worker.hung_up.is_set()
+    assert not worker.hung_up.is_set() and browser.property("main .note.unasked", "hidden")
+    browser.script("const now = performance.now(); performance.now = () => now + 60000")
+    wait_text(browser, "The node has not responded yet.", ".note.unasked")
+    press(browser, "Cancel")
+    assert worker.hung_up.wait(10)
+    wait_text(browser, "Canceled: not loaded.", ".note.unasked")
+    worker.hung_up.clear()
+    press(browser, "Query again")
+    wait_for(lambda: len(worker.targets("/inference_info")) == 2)
     browser.goto(front.url + "/#/node/w0/meta")
     assert worker.hung_up.wait(10)
     wait_text(browser, "model_name")

@@ -44,6 +44,8 @@ const READ_ONLY = ["mp", "coordinator"]; // kinds whose configuration cannot be 
 const PRELOAD = 500; // ms after this view is loaded
 const OTHER_SOFTWARE = ["engine", "frontend", "discovery"]; // kinds with versions of their own
 const GONE = [0, 502, 504]; // statuses that say that nobody answered
+const PATIENCE = 5; // seconds until it is said that a node which is not down has not responded
+const MOST_WAIT = 60; // seconds that the frontend waits for a node
 
 /** The node of that key, or the proxy node of that name in the shape of a node. */
 function find(key) {
@@ -136,15 +138,19 @@ class Tabs {
 
 /** A panel while it is shown: what it gets is the node, the signal of its life, and ways to ask. */
 class PanelContext {
-  /** `anyway`: what a node that is down has is requested, too. */
-  constructor(page, name, anyway) {
+  /** `anyway`: also a node that is down is asked; `canceled`: none is. */
+  constructor(page, name, { anyway, canceled }) {
     this.page = page;
     this.anyway = anyway;
+    this.canceled = canceled;
+    this.open = 0; // requests without a response
+    this.openSince = 0; // when the first of them was sent, ms
     this.name = name;
     this.abort = new AbortController();
     this.signal = this.abort.signal;
     this.panel = null;
     this.unasked = false; // something was not asked, because the node was down
+    this.isEmpty = false; // so that a panel has nothing to show
     this.asked = new Set(); // what a kind is known to lack is asked for the second time
     this.node = () => find(page.key) || page.missing;
     for (const method of ["text", "json", "send", "request"])
@@ -161,22 +167,44 @@ class PanelContext {
 
   /** Say that a panel has nothing to show, because the node is down. */
   sayUnasked() {
-    if (this.page.now === this) this.page.unasked.hidden = false;
+    this.isEmpty = true;
+    if (this.page.now === this) this.page.drawNote();
+  }
+
+  /** For how long requests have had no response, seconds. */
+  get waited() {
+    return this.open ? (performance.now() - this.openSince) / 1000 : 0;
+  }
+
+  async #get(node, path, more) {
+    if (!this.open) this.openSince = performance.now();
+    this.#count(1);
+    try {
+      return await getText(nodePath(node, path), this.#options(more));
+    } finally {
+      this.#count(-1);
+    }
+  }
+
+  #count(more) {
+    this.open += more;
+    if (this.page.now === this) this.page.drawNote();
   }
 
   /** The text of the node's response; what a reading of the same path returned while it is down. */
   async text(path, more) {
     const node = this.node();
     const reads = !more && !/[?&]level=/.test(path);
-    if (!reads) return getText(nodePath(node, path), this.#options(more));
+    if (!reads) return this.#get(node, path, more);
     const first = !this.asked.has(path);
     this.asked.add(path);
     const lack = first ? lacking(node.kind, path) : "";
     if (lack) throw new ApiError(`Not available: ${lack}.`, 0);
     const old = keptAnswer(node, path);
-    if (node.state === "down" && !this.anyway) return this.#notAsked(old);
+    const isSpared = this.canceled || node.state === "down";
+    if (isSpared && !this.anyway) return this.#notAsked(old);
     try {
-      const answer = await getText(nodePath(node, path), this.#options());
+      const answer = await this.#get(node, path);
       keepAnswer(node, path, answer);
       this.#say(0);
       return answer;
@@ -295,7 +323,7 @@ class NodePage {
     this.line = h("span", { class: "muted about-line" });
     this.trouble = h("div", { role: "status" });
     this.past = h("p", { class: "note past-note", role: "status", hidden: true });
-    this.unasked = this.#unaskedNote(signal);
+    this.note = this.#buildNote(signal);
     this.locked = h("div", { hidden: true }, lockNote(signal));
     this.place = h("div");
     replace(
@@ -304,26 +332,49 @@ class NodePage {
       this.tabs.element,
       this.trouble,
       this.locked,
-      this.unasked,
+      this.note,
       this.past,
       this.place,
     );
   }
 
-  /** That panels show nothing of a node that is down: said once, with one button for them all. */
-  #unaskedNote(signal) {
-    const text = "Panels are not loaded while the node is down.";
-    const all = button("Query anyway", () => this.show(this.panelName, { anyway: true }), {
-      kind: "small",
-    });
+  /** What is said once of all panels: that the node is awaited, or was not asked. */
+  #buildNote(signal) {
+    const again = (how) => this.show(this.panelName, how);
+    this.said = h("p");
+    this.seconds = h("span", { class: "muted", "aria-hidden": "true" });
+    this.ask = button("Query anyway", () => again({ anyway: true }), { kind: "small" });
+    this.stop = button("Cancel", () => again({ canceled: true }), { kind: "small" });
     const note = h("div", { class: "note unasked", role: "status", hidden: true });
-    note.append(h("p", {}, text), online(all, signal));
+    note.append(this.said, this.seconds, online(this.ask, signal), this.stop);
     return note;
+  }
+
+  /** Say for how long the node has been awaited, or that it was not asked. */
+  drawNote() {
+    clearTimeout(this.timer);
+    const { now } = this;
+    const isDown = find(this.key)?.state === "down";
+    const isAwaited = Boolean(now && now.open) && (isDown || now.waited >= PATIENCE);
+    const isLacking = Boolean(now) && (now.isEmpty || (now.canceled && now.unasked));
+    this.note.hidden = !isAwaited && !isLacking;
+    if (now && now.open) this.timer = setTimeout(() => this.drawNote(), 1000);
+    if (this.note.hidden) return;
+    const why = isDown ? "Panels are not loaded while the node is down." : "Canceled: not loaded.";
+    const hadFocus = [this.ask, this.stop].includes(document.activeElement);
+    setText(this.said, isAwaited ? "The node has not responded yet." : why);
+    const waited = `${Math.floor(now.waited)} s of up to ${MOST_WAIT} s`;
+    setText(this.seconds, isAwaited ? waited : "");
+    setText(this.ask, isDown ? "Query anyway" : "Query again");
+    this.ask.hidden = isAwaited;
+    this.stop.hidden = !isAwaited;
+    if (hadFocus) (isAwaited ? this.stop : this.ask).focus({ preventScroll: true });
   }
 
   #leave() {
     if (this.now) this.now.abort.abort();
     this.now = null;
+    clearTimeout(this.timer);
   }
 
   /** Say that a panel shows what the node reported at an earlier time; 0: it does not. */
@@ -333,8 +384,11 @@ class NodePage {
     if (time) setText(this.past, `Below is what the node reported at ${clock(time)}.`);
   }
 
-  /** Show a panel; `anew` loads one that is shown, `anyway` also from a node that is down. */
-  async show(name, { anyway = false, anew = anyway } = {}) {
+  /**
+   * Show a panel; `anew` loads one that is shown, `anyway` also from a node that is down; with
+   * `canceled` its node is not asked.
+   */
+  async show(name, { anyway = false, canceled = false, anew = anyway || canceled } = {}) {
     this.panelName = name;
     this.failed = null;
     const node = find(this.key);
@@ -343,15 +397,15 @@ class NodePage {
     this.#drawHead(node, store.status);
     if (this.now && this.now.name === name && !anew) return;
     this.#leave();
-    const mine = new PanelContext(this, name, anyway);
+    const mine = new PanelContext(this, name, { anyway, canceled });
     this.now = mine;
     this.sayPast(0);
-    this.unasked.hidden = true;
     const readOnly = name === "config" && READ_ONLY.includes(node.kind);
     this.locked.hidden = !CHANGES.includes(name) || readOnly;
     if (!Object.hasOwn(PANELS, name)) {
       const home = h("a", { class: "button", href: nodeLink(node) }, "Overview");
       replace(this.place, empty(`There is no panel “${name}”.`, home));
+      this.drawNote();
       return;
     }
     if (!this.place.firstChild) replace(this.place, h("p", { class: "loading" }, "Loading …"));
@@ -364,6 +418,8 @@ class NodePage {
     } catch (error) {
       if (this.now === mine) this.#failed(name, error);
     }
+    // Not before its requests have been sent: a note that stays keeps its place and its focus.
+    requestAnimationFrame(() => this.drawNote());
   }
 
   #failed(name, error) {
@@ -381,7 +437,7 @@ class NodePage {
     setText(this.title, `No node “${middle(this.key, 60)}”`);
     for (const part of [this.trouble, this.count, this.mark]) replace(part);
     replace(this.line);
-    this.unasked.hidden = true;
+    this.drawNote();
     this.troubleSig = "";
     this.lineSig = "";
     this.mark.dataset.state = "";
