@@ -1011,6 +1011,20 @@ def test_an_action_on_a_few_nodes_is_one_row(run):
     assert run("views/eventlist.js", body, sent) == [said]
 
 
+def test_a_search_finds_a_row_by_each_node_that_is_folded_in_it(run, browser):
+    script = (
+        "const { eventRows } = await import('/static/js/views/eventlist.js');"
+        "const { searchText } = await import('/static/js/views/events.js');"
+        "return eventRows(arguments[0]).map(searchText)"
+    )
+    nodes = ["w0", "w1", "w2", "w3"]
+    more = ["n%d" % i for i in range(9)]
+    added = event(1, "nodes", None, 20, 20, "Added 9 nodes: n0, n1, n2 and 6 more", added=more)
+    rows = browser.script(script, [*changes_of(nodes, 140, 9), added])
+    for row, names in zip(plain(rows), (nodes, more)):
+        assert all(name in row for name in names)
+
+
 def action(method, path, status=200, node="w0"):
     more = {"method": method, "path": path, "status": status, "by": "local", "from": "127.0.0.1"}
     return event(1, "action", node, 100, 100, "as it was sent", **more)

@@ -32,6 +32,18 @@ export function eventsMarkdown(rows, title, now) {
   return [`### ${title}`, "", ...lines].join("\n");
 }
 
+/** What a row is found by: its text and all that it is about, also what its text only counts. */
+export function searchText(row) {
+  const names = (row.alike || [row]).flatMap(({ node, instance, added = [], removed = [] }) => [
+    node,
+    instance,
+    store.instances.get(instance),
+    ...added,
+    ...removed,
+  ]);
+  return [eventText(row), ...new Set(names)].filter(Boolean).join(" ").toLowerCase();
+}
+
 class EventsView {
   constructor(root, route, signal) {
     Object.assign(this, { root, signal, kind: "", node: "", words: [], events: [] });
@@ -120,7 +132,7 @@ class EventsView {
 
   get rows() {
     const has = (row) => {
-      const said = `${eventText(row)} ${row.node || ""} ${row.instance || ""}`.toLowerCase();
+      const said = searchText(row);
       return this.words.every((word) => said.includes(word));
     };
     const range = timeRange();
