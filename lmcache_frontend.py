@@ -6053,12 +6053,12 @@ def check_flapping(evidence: Evidence) -> Finding:
     if count_lately(state.restarts, now) >= RESTARTING_BEGINS:
         return Finding("", end_reason="node restarting")
     limits = (FLAPPING_BEGINS, FLAPPING_ENDS)
-    return too_often(evidence, state.changes, *limits, "is flapping: {:g} state changes in")
+    return too_often(evidence, state.changes, *limits, "is flapping: {:g} state changes within")
 
 
 def check_restarting(evidence: Evidence) -> Finding:
     limits = (RESTARTING_BEGINS, RESTARTING_ENDS)
-    return too_often(evidence, evidence.state.restarts, *limits, "restarted {:g} times in")
+    return too_often(evidence, evidence.state.restarts, *limits, "restarted {:g} times within")
 
 
 def count_lately(moments: Iterable[float], now: float) -> int:
@@ -6069,7 +6069,10 @@ def count_lately(moments: Iterable[float], now: float) -> int:
 def too_often(
     evidence: Evidence, moments: Iterable[float], begins: int, ends: int, words: str
 ) -> Finding:
-    """Something happens too often. While the alert lasts it tells the most that there were."""
+    """Something happens too often. While the alert lasts it tells the most that there were.
+
+    They were within that time, which need not be the time until now.
+    """
     count = count_lately(moments, evidence.now)
     if count < (ends if evidence.active else begins):
         return NOTHING

@@ -48,14 +48,15 @@ def test_a_node_flaps_with_four_changes_in_a_quarter_of_an_hour_and_not_with_thr
     state.changes.extend([500, 600, 700])
     assert lf.check_flapping(evidence(state)) == lf.NOTHING
     state.changes.append(800)
-    assert lf.check_flapping(evidence(state)).text == "w0 is flapping: 4 state changes in 15 min"
+    text = "w0 is flapping: 4 state changes within 15 min"
+    assert lf.check_flapping(evidence(state)).text == text
     assert lf.check_flapping(evidence(state, now=2000.0)) == lf.NOTHING
 
 
 def test_flapping_tells_the_most_changes_while_it_lasts():
     state = node_state()
     state.changes.extend([100, 200, 800, 900])
-    text = "w0 is flapping: 4 state changes in 15 min"
+    text = "w0 is flapping: 4 state changes within 15 min"
     assert lf.check_flapping(evidence(state)).text == text
     assert lf.check_flapping(evidence(state, active=True, now=1250.0)) == lf.Finding(text, 4)
     state.changes.append(1250)
@@ -74,7 +75,7 @@ def test_flapping_ends_with_fewer_than_two_changes(count, lasts):
 def test_a_node_that_restarts_twice_in_a_quarter_of_an_hour_is_critical(earlier, alarm):
     state, rule = node_state(), rule_named("node_restarting")
     state.restarts.extend([earlier, 900.0])
-    text = "w0 restarted 2 times in 15 min" if alarm else ""
+    text = "w0 restarted 2 times within 15 min" if alarm else ""
     assert (rule.check(evidence(state)).text, rule.severity) == (text, "critical")
 
 
@@ -84,7 +85,7 @@ def test_restarting_ends_a_quarter_of_an_hour_after_the_last_restart(now, lasts)
     state.restarts.extend([100.0, 900.0])
     check(evidence(state))
     found = check(evidence(state, active=True, now=now))
-    assert found == (lf.Finding("w0 restarted 2 times in 15 min", 2) if lasts else lf.NOTHING)
+    assert found == (lf.Finding("w0 restarted 2 times within 15 min", 2) if lasts else lf.NOTHING)
 
 
 def test_a_node_that_restarts_again_and_again_is_not_flapping_too():
