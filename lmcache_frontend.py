@@ -5789,14 +5789,16 @@ class NodeEvents:
             state.since = clock.monotonic() - (clock.wall() - event.time)
             state.is_since_known = True
 
-    def nodes_changed(self, added: Sequence[str], removed: Sequence[str]) -> None:
+    def nodes_changed(
+        self, added: Sequence[str], removed: Sequence[str], noun: str = "node"
+    ) -> None:
         """Note that there are other nodes: an event holds the names of those added or removed."""
         for what, keys in (("added", sorted(added)), ("removed", sorted(removed))):
             if keys:
-                count = "a node" if len(keys) == 1 else f"{len(keys)} nodes"
+                count = f"a {noun}" if len(keys) == 1 else f"{len(keys)} {noun}s"
                 text = f"{what.capitalize()} {count}: {spoken_names(keys)}"
                 # The text names three: events that differ in the others are no repetitions.
-                key = f"nodes:{what}:{zlib.crc32(dumps(keys)):08x}"
+                key = f"{noun}s:{what}:{zlib.crc32(dumps(keys)):08x}"
                 node, names = keys[0] if len(keys) == 1 else None, {what: keys[:MAX_EVENT_NAMES]}
                 self._events.add("nodes", "info", text, node, key=key, **names)
         for key in removed:
@@ -7026,10 +7028,13 @@ class Watched:
                 return  # meanwhile another thread has read this version or a later one
             is_first = self.registry_version < 0
             old, self.nodes = self.nodes, self._states(self.nodes, leaves)
-            self.proxies = self._states(self.proxies, {group.name: group for group in groups})
+            proxies = {group.name: group for group in groups}
+            old_proxies, self.proxies = self.proxies, self._states(self.proxies, proxies)
             self.registry_version = version
             self.version += 1
         if not is_first:
+            came, left = proxies.keys() - old_proxies, old_proxies.keys() - proxies
+            self.events.nodes_changed([*came], [*left], "frontend")
             self.events.nodes_changed([*leaves.keys() - old], [*old.keys() - leaves])
 
     def _states(self, old: Dict[str, NodeState], nodes: Dict[str, Node]) -> Dict[str, NodeState]:

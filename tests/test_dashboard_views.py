@@ -304,6 +304,14 @@ def test_a_node_that_was_added_is_one_event_and_one_that_could_not_be_is_none(pa
     browser.wait_for(lambda: "Added a node: w1" in browser.script(texts))
     told = browser.script(texts)
     assert not any("/api/nodes" in text or text.startswith("Node ") for text in told), told
+    # A frontend, too, has one event, which names it, links it and is among those of its page.
+    rack = {"name": "rack1", "host": "127.0.0.1", "port": node.port}
+    assert front.ask("/api/proxies", "POST", rack).status == 200
+    browser.wait_for(lambda: "Added a frontend: rack1" in browser.script(texts))
+    assert not any(text.startswith("Frontend added") for text in browser.script(texts))
+    browser.wait_for(lambda: browser.has("main .event-text a[href^='#/node/rack1/']"))
+    own = front.ask("/api/events?node=rack1&kind=nodes").json()["events"]
+    assert [one["text"] for one in own] == ["Added a frontend: rack1"]
 
 
 def test_that_there_are_no_nodes_is_said_when_the_server_has_said_so(page, browser, fleet):

@@ -791,6 +791,11 @@ def test_nodes_that_are_added_and_removed_become_events():
     events = cluster.monitor.events.query()["events"]
     texts = [event["text"] for event in events if event["kind"] == "nodes"]
     assert texts == ["Removed a node: w0", "Added a node: w1"]
+    racks = [{"name": name, "host": "127.0.0.1", "port": 9002, "nodes": []} for name in ("a", "b")]
+    cluster.set_nodes([*racks, {"name": "w1", "host": "127.0.0.1", "port": 9001}])
+    cluster.round()
+    newest = cluster.monitor.events.query(lf.EventFilter(nodes=("b",)))["events"][-1]
+    assert (newest["text"], newest["added"]) == ("Added 2 frontends: a, b", ["a", "b"])
 
 
 def test_events_of_nodes_hold_the_names_that_their_text_leaves_out():

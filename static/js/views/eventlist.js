@@ -22,7 +22,7 @@ import { pastTense, SETTABLE, SEVERITIES } from "../words.js";
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
 // Seconds from a request to the poll that sees what it changed; the list of nodes changes at once.
 const SEEN_WITHIN = { changed: 120, nodes: 1 };
-const NODES = "/api/nodes"; // the list of nodes, which is no node
+const NODES = "/api/nodes"; // the list of nodes and frontends, which is no node
 // What a short list leaves out: the address of a backend behind the name of its failed check.
 const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)/g;
 const SLOW = / \([\d.]+ s\)$/; // how slow a node was at first: its alert says how slow it is
@@ -98,7 +98,7 @@ function requestsOfChanges(events) {
 
 /** What a request changes: the list of nodes, or the settings of a node. */
 function changedBy({ path, node }) {
-  if (/^\/api\/nodes(?:\/|$)/.test(path || "")) return NODES;
+  if (/^\/api\/(?:nodes|proxies)(?:\/|$)/.test(path || "")) return NODES;
   return /\/conf(ig)?($|\?)/.test(path || "") ? node : null;
 }
 
@@ -289,7 +289,7 @@ function silencedText(event, events) {
   return found ? found.text : event.alert;
 }
 
-/** "Alert silenced until 16:00 (“known”): w0 restarted 2 times in 15 min", or the end of it. */
+/** "Alert silenced until 16:00 (“known”): w0 restarted 2 times", or the end of it. */
 function silenceText(event) {
   const { method, status, silence, alert, alike = [event] } = event;
   const keyOf = (one) => alertIn(one).replace(/^[^:]*:?/, "");

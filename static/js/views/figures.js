@@ -26,7 +26,7 @@ import {
   spanText,
   zone,
 } from "../format.js";
-import { getJson, recall, remember, store } from "../server.js";
+import { getJson, isFrontend, recall, remember, store } from "../server.js";
 import { LAYER_COLOURS, metricHelp, metricLabel, metricUnit } from "../words.js";
 
 const SPARK_POINTS = 40;
@@ -324,7 +324,8 @@ export function nodesDiffer(events, { series, end }, count) {
   const now = names(({ time, until }) => time <= end && (until ?? Infinity) > end);
   const moved = events
     .filter(({ kind, time }) => kind === "nodes" && time > start && time <= end)
-    .flatMap(({ added = [], removed = [] }) => [...added, ...removed]);
+    .flatMap(({ added = [], removed = [] }) => [...added, ...removed])
+    .filter((name) => !isFrontend(name));
   const isOther = (name) => then.has(name) !== now.has(name) || moved.includes(name);
   const all = new Set([...then, ...now, ...moved]);
   return [...all].filter(isOther).length > FEW * count;
