@@ -2346,6 +2346,18 @@ def test_a_first_node_that_lost_the_new_value_is_not_taken_for_a_comparison(
     workers["w0"].settings["min_retrieve_tokens"] = 0
     browser.wait_for(lambda: "w0 has min_retrieve_tokens = 0: it restarted" in state(browser))
     assert "primary" not in browser.attribute("main .actions button", "class")
+    assert "There is nothing to undo." in state(browser)
+    assert browser.attribute("#rollout-state", "class") == "note degraded"
+    others = "Apply to the other 2 nodes anyway"
+    browser.wait_for(lambda: browser.texts("main .actions button") == [others, "New rollout"])
+    workers["w0"].settings["min_retrieve_tokens"] = 64  # neither the old nor the new value
+    all_three = [others, "Undo on 1 node", "New rollout"]
+    browser.wait_for(lambda: "= 64" in state(browser))
+    assert "nothing to undo" not in state(browser)
+    browser.reload()
+    browser.wait_for(lambda: browser.texts("main .actions button") == all_three)
+    press(browser, "New rollout")
+    browser.wait_for(lambda: browser.has("input[name=setting]"))
 
 
 def apply_to_the_others(browser):

@@ -101,6 +101,18 @@ class Rollout {
     return this.others.filter((node) => !this.old.has(node.key));
   }
 
+  /** Whether the first node is up without the new value. */
+  get isLost() {
+    const node = store.byKey.get(this.canary.key);
+    return this.other !== null && Boolean(node) && node.state !== "down";
+  }
+
+  /** Whether the only changed node has the value again that it had before. */
+  get isReverted() {
+    const { old, canary, other } = this;
+    return other !== null && old.size === 1 && other === show(old.get(canary.key));
+  }
+
   /** What a change of the first node would change: "false → true"; throws why it cannot. */
   async review() {
     const old = await this.#get(this.canary);
@@ -489,6 +501,7 @@ export class RolloutView {
     this.shut = h("span", { class: "progress" });
     this.resultBox = h("div", { class: "requests" });
     this.goOn = null;
+    this.actionBox = h("div", { class: "actions" }, this.#buttons(), this.shut);
     replace(
       this.element,
       h(
@@ -507,7 +520,7 @@ export class RolloutView {
         ),
         this.wait,
         this.compared,
-        h("div", { class: "actions" }, this.#buttons(), this.shut),
+        this.actionBox,
         this.resultBox,
         h(
           "p",
@@ -522,7 +535,15 @@ export class RolloutView {
     this.#drawResults();
     if (rollout.series) this.#drawComparison();
     if (this.goOn) this.#drawGoOn(rollout.elapsed);
-    setText(this.wait, stateText(rollout));
+    this.#sayState();
+  }
+
+  /** Say how far the rollout is; why its figures show nothing is a warning. */
+  #sayState() {
+    const isWarned = current.state === "watching" && canaryProblem(current);
+    const look = current.isLost ? "note degraded" : "note down";
+    setText(this.wait, stateText(current));
+    this.wait.className = isWarned ? look : "quiet-line";
   }
 
   /** What can be done now; while requests are on their way, to stop waiting for them. */
@@ -539,8 +560,9 @@ export class RolloutView {
       this.change.forget();
       this.#show();
     });
-    const isOver = state !== "watching" || !changed.length;
-    return [this.goOn, changed.length ? undo : null, isOver ? again : null];
+    const isOver = state !== "watching" || !changed.length || current.other !== null;
+    const canUndo = changed.length > 0 && !(state === "watching" && current.isReverted);
+    return [this.goOn, canUndo ? undo : null, isOver ? again : null];
   }
 
   /** While there is nothing to compare, to go on is not what the page proposes. */
@@ -554,16 +576,28 @@ export class RolloutView {
 
   async #watch(status) {
     this.#drawGoOn(current.elapsed);
-    setText(this.wait, stateText(current));
+    this.#sayState();
     if (status.time === this.loaded) return;
     this.loaded = status.time;
     const rollout = current;
+    const { other } = rollout;
     try {
       await rollout.load(this.signal);
-      if (rollout === current && rollout.state === "watching") this.#drawComparison();
+      if (rollout !== current || rollout.state !== "watching") return;
+      this.#drawComparison();
+      if (rollout.other !== other) this.#drawButtons();
     } catch (error) {
       if (error.name !== "AbortError") setText(this.wait, `No figures: ${error.message}`);
     }
+  }
+
+  /** The first node lost the new value, or has it again: something else can be done. */
+  #drawButtons() {
+    const hadFocus = this.actionBox.contains(document.activeElement);
+    replace(this.actionBox, this.#buttons(), this.shut);
+    if (this.goOn) this.#drawGoOn(current.elapsed);
+    this.#sayState();
+    if (hadFocus) this.element.firstChild.focus({ preventScroll: true });
   }
 
   #drawComparison() {
@@ -658,7 +692,7 @@ export class RolloutView {
       rollout.results.set(node.key, { state: error ? "down" : "up", text: failed || text });
       keep(rollout);
       this.#drawResults();
-      setText(this.wait, stateText(rollout));
+      this.#sayState();
     };
     await goOn(() => eachUntil(signal, nodes, (node) => work(node, signal), finished));
     rollout.state = after;
@@ -690,13 +724,14 @@ export class RolloutView {
 }
 
 /** Why the figures of the first node do not show what the change does; "" when they do. */
-function canaryProblem({ canary: { key }, setting, other }) {
+function canaryProblem({ canary: { key }, setting, other, isReverted }) {
   const node = store.byKey.get(key);
   if (!node) return `${key} is no longer listed.`;
   if (node.state === "down")
     return `${key} is down: ${node.error || "no response"}. A restart discards the change.`;
   if (other === null) return "";
-  return `${key} has ${setting} = ${other}: it restarted, or someone else changed it.`;
+  const why = `${key} has ${setting} = ${other}: it restarted, or someone else changed it.`;
+  return isReverted ? `${why} There is nothing to undo.` : why;
 }
 
 /** How far a rollout is, and what to do next. */
@@ -721,7 +756,8 @@ function stateText(rollout) {
   const { elapsed } = rollout;
   const changedAgo = `Changed ${duration(elapsed)} ago.`;
   const problem = canaryProblem(rollout);
-  if (problem) return `■ ${problem} ${changedAgo}`;
+  const sign = rollout.isLost ? "◆" : "■";
+  if (problem) return `${sign} ${problem} ${changedAgo}`;
   const more = LEAST_WAIT - elapsed;
   return more > 0
     ? `${changedAgo} Wait another ${duration(more)} for comparable figures.`
