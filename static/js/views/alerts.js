@@ -849,7 +849,7 @@ export class AlertCard {
     if (counts.unknown) return [unknownText(counts.unknown), true];
     const [other] = this.folded;
     if (other) {
-      const what = other.alerts[0].source ? "raised by this frontend" : "for this node";
+      const what = other.alerts[0].source ? "raised by this frontend" : "for this node itself";
       return [`No active alerts ${what}`, false];
     }
     if (this.lines.length) return ["All active alerts are silenced", false];
