@@ -2201,7 +2201,7 @@ def test_after_a_start_no_limit_is_said_to_be_missing(run):
     assert run("views/figures.js", body, {"local_cache_bytes": 5}) == "limit not reported"
 
 
-def test_no_data_since_stands_after_the_end_of_the_line_where_it_has_room(run):
+def test_no_data_since_is_said_at_any_width_beside_the_end_of_the_line_where_it_fits(run):
     body = (
         "const chart = new Chart({label: 'x', unit: '1/min', kind: 'bar'});"
         "document.body.append(chart.element); chart.box.style.width = '600px'; chart.width = 0;"
@@ -2215,7 +2215,9 @@ def test_no_data_since_stands_after_the_end_of_the_line_where_it_has_room(run):
     said, beside = run("chart.js", body, 150)
     assert (said, beside > 0) == ("No data since", True)
     said, beside = run("chart.js", body, 500)
-    assert (said, beside < 0) == ("None in this ", True)
+    assert (said, beside < 0) == ("No data since", True)
+    said, beside = run("chart.js", body.replace("600px", "260px"), 300)
+    assert (said, beside < 0) == ("No data since", True)
 
 
 @pytest.mark.parametrize(

@@ -257,11 +257,11 @@ class Lane {
     const after = Math.max(left, xOf(last) + BESIDE);
     const since = `No data since ${clock(last)}`;
     const widthOf = (words) => textWidth(words) * 1.2 + 16; // larger than a label of an axis
-    const isOver = last < oldest && right - after >= widthOf(since); // else the legend says it
+    const isOver = last < oldest;
     const text = isOver ? since : "None in this range";
     const width = widthOf(text);
     const [from, to] = isOver ? [after, right] : widestGap(left, right, places);
-    // Without a gap that is wide enough it stands over the lines of marks.
+    // Without room beside them it stands over the lines of marks, or over the end of the values.
     const x = Math.min(right - width / 2, Math.max(left + width / 2, (from + to) / 2));
     const y = this.bottom - this.height / 2;
     const box = { x: x - width / 2, y: y - 14, width, height: 20 };
