@@ -412,14 +412,18 @@ def test_a_chart_that_is_waiting_for_its_first_value_says_so(run):
 def test_a_frontend_that_has_just_started_says_when_its_charts_have_values(run):
     body = (
         "const started = new Date(2026, 2, 4, 12).getTime() / 1000;"
-        "const [age, unknown] = given; const counts = {unknown, total: 1000};"
+        "const [age, unknown, down] = given; const counts = {unknown, down, total: 1000};"
         "return noFigures({time: started + age, started, counts}, 10)"
     )
-    assert run("views/figures.js", body, 1, 1000) == (
+    assert run("views/figures.js", body, 1, 1000, 0) == (
         "Collecting: 1,000 of 1,000 nodes have not been polled yet."
     )
-    assert run("views/figures.js", body, 19, 0) == "Collecting: first values at 12:00:20."
-    assert run("views/figures.js", body, 20, 0).startswith("No figures in this time range.")
+    assert run("views/figures.js", body, 19, 0, 0) == "Collecting: first values at 12:00:20."
+    none = "No figures in this time range."
+    assert (
+        run("views/figures.js", body, 20, 0, 999) == none + " They appear after two polls (20 s)."
+    )
+    assert run("views/figures.js", body, 20, 0, 1000) == none + " No node responds."
 
 
 def test_marks_of_one_change_on_several_nodes_are_one_that_counts_the_others(run):

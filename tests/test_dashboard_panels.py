@@ -824,6 +824,22 @@ def test_cards_leave_out_no_column(browser, demo, show, width):
     browser.wait_for(lambda: browser.script(labels) == every)
 
 
+def test_a_range_before_the_history_says_when_that_begins_and_of_what_day_it_is(browser, demo):
+    end = demo.ask("/api/status").json()["history_start"] - 2 * 86400
+    begins = "No figures in this time range. History begins at"
+    try:
+        browser.resize(360, 800)
+        for place in ("node/llama70b-b_worker1", ""):
+            browser.leave()
+            browser.goto(demo.url + "/?from=%d&to=%d#/%s" % (end - 1800, end, place))
+            browser.wait_for(lambda: begins in browser.text("main"))
+            shown = browser.texts(".span-box option")[0]
+            assert re.match(r"\d+\s\w+\s\d\d:\d\d", shown), shown
+        assert browser.script("return document.documentElement.scrollWidth") == 360
+    finally:
+        browser.resize(1280, 800)
+
+
 def test_the_page_of_a_scheduler_begins_with_the_figures_of_its_instance(browser, demo, show):
     show(demo, "overview", "llama70b-b_scheduler")
     section = "section[aria-label='Figures of llama70b-b']"

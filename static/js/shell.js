@@ -26,7 +26,7 @@ import {
   updateOutlierTag,
 } from "./controls.js";
 import { h, icon, replace, setText } from "./dom.js";
-import { byName, clock, duration, hour, plain, plural, serverNow, spanText } from "./format.js";
+import { byName, clock, duration, plain, plural, serverNow, spanText } from "./format.js";
 import {
   getToken,
   instanceName,
@@ -50,7 +50,6 @@ const menuButton = part(".menu-button");
 const side = part("#side");
 const rangeTools = part(".range");
 const narrow = matchMedia("(max-width: 700px)"); // where the range has a row, as in style.css
-const HALF_DAY = 43200; // seconds
 const KEPT = 3600; // seconds of history that every server has
 const NODE_LIMIT = 60; // nodes of a group that are listed; the table has them all
 const MANY_GROUPS = 24; // from here on only what needs attention is listed by name
@@ -109,10 +108,6 @@ function liveWord() {
   return store.isLate ? "Delayed" : "Live";
 }
 
-/** A short range without its days, which the head of the page tells: a telephone has no room. */
-const briefSpan = ({ from, to }) =>
-  to - from < HALF_DAY ? `${hour(from)} – ${hour(to)}` : spanText(from, to);
-
 function drawRange() {
   const range = timeRange();
   // A link may ask for a longer range than there is.
@@ -149,7 +144,7 @@ function drawRange() {
   else customButton.setAttribute("aria-label", CUSTOM);
   replace(
     spanBox,
-    range.live ? null : h("option", { value: "" }, briefSpan(range)),
+    range.live ? null : h("option", { value: "" }, said),
     odd ? h("option", { value: range.seconds }, said) : null,
     choices.map(([, label, seconds]) => h("option", { value: seconds }, `Last ${label}`)),
     h("option", { value: "custom" }, "Custom …"),

@@ -9,7 +9,14 @@ import { format } from "../format.js";
 import { historyNames } from "../figurelist.js";
 import { getJson, instanceName, store, subscribe } from "../server.js";
 import { LAYER_COLOURS as LAYER, metricUnit } from "../words.js";
-import { ChartsCard, FigureHistory, servedNote, sourceLines, Tile } from "../views/figures.js";
+import {
+  beganText,
+  ChartsCard,
+  FigureHistory,
+  servedNote,
+  sourceLines,
+  Tile,
+} from "../views/figures.js";
 
 const LANE = 112; // px of a lane above another one
 const LOW_LANE = 44; // px of a lane below another one
@@ -599,6 +606,9 @@ function noFigures(node, now) {
 
 function whyNone({ kind, state, version, since, reasons }, now) {
   const none = "No figures in this time range";
+  const { live, to } = timeRange();
+  const { history_start: begin } = store.status;
+  if (!live) return `${none}.${to < begin ? ` ${beganText(begin, to)}` : ""}`;
   if (state === "down") return `${none}: the node is down.`;
   const failed = (reasons || []).find((reason) => reason.includes("/metrics"));
   if (failed) return `${none}: ${failed}.`;

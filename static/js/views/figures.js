@@ -626,16 +626,22 @@ export function sinceText(lines, { end, interval }) {
 }
 
 /** The note in place of charts without figures: after a start it says when the first ones come. */
-export function noFigures({ time, started, counts }, interval) {
+export function noFigures({ time, started, counts, history_start: begin }, interval) {
   const none = "No figures in this time range.";
-  if (!timeRange().live || !interval) return none;
+  const { to, live } = timeRange();
+  if (!live && to < begin) return `${none} ${beganText(begin, to)}`;
+  if (!live || !interval) return none;
   const { unknown, total } = counts;
   if (store.error) return unknownText(unknown);
   if (unknown) return `Collecting: ${plain(unknown)} of ${unknownText(total)}`;
   const first = started + 2 * interval;
   if (time < first) return `Collecting: first values at ${clock(first)}.`;
+  if (total && counts.down === total) return `${none} No node responds.`;
   return `${none} They appear after two polls (${duration(2 * interval)}).`;
 }
+
+/** For a time range before all that is kept. */
+export const beganText = (begin, to) => `History begins at ${minuteOf(begin, to)}.`;
 
 /** What a card keeps of one of its charts. */
 function chartOf({ id, label, note, noted, lanes, of, limits }, strip, drawn) {
