@@ -673,6 +673,35 @@ def test_compare_lists_worst_first_by_the_figure_it_shows_and_equal_ones_by_name
     assert len(known) > 10 and rows[: len(known)] == sorted(known), rows
 
 
+def test_the_search_leads_to_comparisons_whatever_the_order_of_the_words(page, fleet):
+    browser = page(fleet, "#/")
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    browser.press("Control+k")
+    for typed, first in (
+        ("worst retrieve p99", "Worst Retrieve p99: "),
+        ("p99 worst", "Worst Retrieve p99: "),
+        ("ranks", "Compare ranks of "),
+        ("ranks llama", "Compare ranks of llama70b-"),
+        ("chunk_size", "Compare chunk_size across nodes"),
+        ("chunk_size compare", "Compare chunk_size across nodes"),
+    ):
+        browser.type(".palette-input", typed)
+        browser.wait_for(lambda: browser.text(".palette-text").startswith(first))
+    browser.press("Enter")
+    browser.wait_for(lambda: "Setting chunk_size" in browser.texts("main h2"))
+    browser.wait_for(lambda: "256" in browser.text("main .drift tbody"))
+    assert browser.count("main .drift tbody tr") == 1
+    press(browser, "Show all settings")
+    browser.wait_for(lambda: "Settings that differ" in browser.texts("main h2"))
+    browser.wait_for(lambda: "setting=" not in browser.url)
+    browser.press("Control+k")
+    browser.type(".palette-input", "worst retrieve p99")
+    browser.wait_for(lambda: browser.text(".palette-text").startswith("Worst Retrieve p99: "))
+    node = browser.text(".palette-text").partition(": ")[2]
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("main h1") == node)
+
+
 # ---- a fleet
 
 

@@ -11,7 +11,7 @@ import {
   stateMark,
 } from "./controls.js";
 import { breakable, h, icon, replace, whole } from "./dom.js";
-import { plural, serverNow, untilText, when } from "./format.js";
+import { byName, format, plural, serverNow, untilText, when } from "./format.js";
 import {
   getText,
   instanceName,
@@ -26,10 +26,12 @@ import { chooseRange, offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines, carefully, sentenceOf, silence } from "./views/alerts.js";
 import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
 import { instancesOf } from "./views/instances.js";
+import { instancesWithRanks, ranksLink, worstValues } from "./views/ranks.js";
 import {
   figureNames,
   hasPanel,
   metricLabel,
+  metricUnit,
   PANELS,
   SETTABLE,
   SEVERITIES,
@@ -50,6 +52,10 @@ const MANUAL = "static/help.html";
 const MOST_MANUAL = 3; // sections of it
 const LEAST_LETTERS = 3; // of a word that is searched for in the manual, or across a name
 const THEMES = ["dark", "light", "system"];
+const MOST_RANKS = 4; // instances whose ranks are compared
+const MOST_WORST = 3; // figures whose worst node is named
+const MOST_COMPARED = 2; // settings
+const SUPERLATIVES = "worst highest lowest slowest";
 const TERMS = ["Figures", "Settings"]; // groups of names that consist of words
 
 const VIEWS = [
@@ -60,6 +66,12 @@ const VIEWS = [
   ["Cache operations", "#/many?tab=cache"],
   ["Rollout", "#/many?tab=rollout", "of a setting"],
   ["Nodes", "#/nodes", "add, edit, remove"],
+];
+
+/** What is compared, as it is searched for. */
+const PRESETS = [
+  ["Compare the worst nodes", "#/compare?preset=worst"],
+  ["Compare the worst node of each instance", "#/compare?preset=instances"],
 ];
 
 /** What is done to many nodes, as it is searched for. */
@@ -88,7 +100,8 @@ const KEYS = [
 
 const NO_MATCH =
   "No match. Search for a node, an instance, a panel of a node (“worker2 log”), a setting, a " +
-  "figure, an alert, a view, a word of the manual, or an action such as “silence” or “dark”.";
+  "figure (“worst p99”), an alert, a view, a word of the manual, or an action such as “silence” " +
+  "or “dark”.";
 
 const go = (href) => () => {
   location.hash = href.slice(1);
@@ -441,16 +454,69 @@ function viewEntries(list) {
   }));
 }
 
-function compareEntry(node) {
-  const instance = node ? instanceName(node) : "";
-  if (!instance) return [];
-  const ranks = store.status.nodes.filter(
-    (one) => instanceName(one) === instance && one.kind === "worker",
-  );
-  if (ranks.length < 2) return [];
-  const names = ranks.map((one) => one.key).join(",");
-  const href = `#/compare?nodes=${encodeURIComponent(names)}`;
-  return [{ text: `Compare ranks of ${instance}`, href, act: go(href) }];
+const asCompare = (text, href, more = {}) => ({
+  group: "Compare",
+  image: "page",
+  text,
+  href,
+  act: go(href),
+  ...more,
+});
+
+const asksCompare = (word) => word.length >= LEAST_LETTERS && "compare".startsWith(word);
+
+/** The ranks of instances, those of the chosen node's first; without words only these. */
+function rankEntries(words, chosen) {
+  const { nodes } = store.status;
+  const here = chosen ? instanceName(chosen) : "";
+  const textOf = (name) => `Compare ranks of ${name}`;
+  return instancesWithRanks(nodes)
+    .filter((name) => (words.length ? matches(textOf(name), words) : name === here))
+    .sort((a, b) => (b === here) - (a === here))
+    .slice(0, MOST_RANKS)
+    .map((name) => asCompare(textOf(name), ranksLink(name)));
+}
+
+/** The worst node by a figure, for "worst p99", and the other bad ones. */
+function worstEntries(words) {
+  const asksWorst = (word) => word.length >= LEAST_LETTERS && beginsWords(SUPERLATIVES, [word]);
+  if (!words.some(asksWorst)) return [];
+  const rest = words.filter((word) => !asksWorst(word) && !asksCompare(word));
+  return figureNames()
+    .filter((name) => beginsWords(`${metricLabel(name)} ${name}`, rest))
+    .map((name) => [name, ...worstValues(store.status.nodes, name).slice(0, 1)])
+    .filter(([, worst]) => worst)
+    .slice(0, MOST_WORST)
+    .flatMap(([name, [node, value]]) => {
+      const label = metricLabel(name);
+      const also = `${SUPERLATIVES} ${name}`;
+      const note = format(value, metricUnit(name));
+      const others = `#/compare?metric=${name}&preset=worst`;
+      return [
+        asCompare(`Worst ${label}: ${node.key}`, nodeLink(node), { also, note }),
+        asCompare(`Compare nodes with the worst ${label}`, others, { also }),
+      ];
+    });
+}
+
+/** A setting on all nodes, for "compare chunk_size" and for the name alone. */
+function settingEntries(words) {
+  const names = words.filter((word) => !asksCompare(word));
+  if (names.join("").length < LEAST_LETTERS) return [];
+  return [...DEFAULTS.keys()]
+    .filter((name) => beginsWords(name, names))
+    .sort((a, b) => matchRank(a, names) - matchRank(b, names) || byName(a, b))
+    .slice(0, MOST_COMPARED)
+    .map((name) => {
+      const href = `#/compare?preset=reachable&setting=${name}`;
+      return asCompare(`Compare ${name} across nodes`, href);
+    });
+}
+
+function compareEntries(words, chosen) {
+  if (!store.status) return [];
+  const ranks = rankEntries(words, chosen);
+  return words.length ? [...worstEntries(words), ...settingEntries(words), ...ranks] : ranks;
 }
 
 const inAnHour = () => untilText(serverNow() + HOUR);
@@ -473,9 +539,8 @@ function silenceLineEntries() {
   });
 }
 
-function actionEntries(node) {
+function actionEntries() {
   const entries = [
-    ...compareEntry(node),
     { text: "Refresh: poll all nodes now", act: () => refreshNow() },
     { text: "Download debug bundle", act: downloadBundle, locked: true },
     { text: "Copy link to this view", act: () => copy(location.href, "Link copied") },
@@ -548,10 +613,11 @@ function entriesFor(text, changes) {
   const others = [
     ...(words.length ? alertEntries() : []),
     ...instanceEntries(),
-    ...viewEntries(words.length ? [...VIEWS, ...BULK] : VIEWS),
+    ...viewEntries(words.length ? [...VIEWS, ...PRESETS, ...BULK] : VIEWS),
     ...(isNamed ? [] : panelEntries(chosen)),
     ...(chosen ? [] : panelsOfSome(words)),
-    ...actionEntries(chosen),
+    ...compareEntries(words, chosen),
+    ...actionEntries(),
     ...(words.length ? termEntries(chosen, changes) : []),
     ...silenceEntries(chosen).map(asAction),
     ...(words.length ? silenceLineEntries().map(asAction) : []),

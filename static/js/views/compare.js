@@ -13,6 +13,7 @@ import { HISTORY, isFigure, metricHelp, metricLabel, metricUnit } from "../words
 import { SettingsCard } from "./drift.js";
 import { loadEvents, marksOf } from "./eventlist.js";
 import { MarkLegend, sinceText } from "./figures.js";
+import { instancesWithRanks, isLowBad, ranksOf, worstFirst, worstRanks } from "./ranks.js";
 
 needStyle("static/panels.css");
 
@@ -26,26 +27,6 @@ const BEHIND = "hidden behind a line with the same values";
 
 const hasValues = ({ values }) => values.some(isNumber);
 const isOrAre = (count) => (count === 1 ? "is" : "are");
-
-/** Figures of which less is worse; of all others, more is. */
-const LOW_IS_BAD = /hit_rate|^healthy$|tokens_per_second|saved|speed|lifespan|lifetime/;
-
-/** Nodes by a metric, worst first, without those that have no value. */
-export function worstFirst(nodes, metric) {
-  const value = (node) => (metric === "latency" ? node.latency : (node.metrics || {})[metric]);
-  const known = nodes.filter((node) => isNumber(value(node)));
-  const sign = LOW_IS_BAD.test(metric) ? 1 : -1;
-  return known.sort((a, b) => sign * (value(a) - value(b)) || byName(a.key, b.key));
-}
-
-/** The worst node of each instance, worst first. */
-export function worstRanks(nodes, metric) {
-  const seen = new Set();
-  return worstFirst([...nodes], metric).filter((node) => {
-    const name = instanceName(node) || node.key;
-    return !seen.has(name) && seen.add(name);
-  });
-}
 
 // ---- which nodes ----
 
@@ -81,11 +62,10 @@ class Picker {
   /** The nodes of a preset: a word of the list below, or "i:" and the name of an instance. */
   nodesOf(preset) {
     const nodes = store.status.nodes;
-    if (preset === "worst") return worstFirst([...nodes], this.view.metric).slice(0, WORST);
+    if (preset === "worst") return worstFirst(nodes, this.view.metric).slice(0, WORST);
     if (preset === "instances") return worstRanks(nodes, this.view.metric).slice(0, WORST);
     if (preset === "reachable") return nodes.filter((node) => node.state !== "down").slice(0, MOST);
-    const name = preset.slice(2);
-    return nodes.filter((node) => instanceName(node) === name && node.kind === "worker");
+    return ranksOf(nodes, preset.slice(2));
   }
 
   #usePreset(preset) {
@@ -98,12 +78,7 @@ class Picker {
   }
 
   drawPresets() {
-    const counts = new Map();
-    for (const node of store.status.nodes) {
-      const name = node.kind === "worker" ? instanceName(node) : "";
-      if (name) counts.set(name, (counts.get(name) || 0) + 1);
-    }
-    const ranks = [...counts.keys()].filter((name) => counts.get(name) > 1).sort(byName);
+    const ranks = instancesWithRanks(store.status.nodes);
     const sig = ranks.join();
     if (sig !== this.presetSig) {
       this.presetSig = sig;
@@ -310,14 +285,14 @@ class ComparePage {
     this.values = null;
     this.lastTime = 0;
     this.turn = 0; // grows with each question: only the answer to the last one counts
-    this.#build(root);
+    this.#build(root, query);
     this.#fillMetrics(HISTORY);
     historyNames().then((names) => this.#fillMetrics(names));
     followCrosshair((time) => this.#pointed(time), signal);
     onRange(() => this.load(), signal);
   }
 
-  #build(root) {
+  #build(root, query) {
     this.none = noNodes();
     this.none.hidden = true;
     this.note = h("p", { class: "panel-line", role: "status" });
@@ -328,7 +303,7 @@ class ComparePage {
     this.metricBox = h("select", { "aria-label": "Metric" });
     this.metricBox.addEventListener("change", () => this.#chooseMetric(this.metricBox.value));
     this.picker = new Picker(this);
-    this.settings = new SettingsCard(this.signal);
+    this.settings = new SettingsCard(this.signal, () => this.#keepAddress());
     this.panel = h(
       "section",
       { class: "panel asking", "aria-label": "One metric across nodes" },
@@ -341,8 +316,17 @@ class ComparePage {
       this.valueBox,
     );
     this.content = h("div", {}, this.panel, this.settings.element);
+    this.#askSetting(query);
     const head = h("div", { class: "page-head" }, h("h1", {}, "Compare"));
     replace(root, head, this.none, this.content);
+  }
+
+  /** An address may ask for one setting, which then comes before the chart. */
+  #askSetting(query) {
+    const setting = query.get("setting") || "";
+    this.settings.showOnly(setting);
+    if (setting) this.content.prepend(this.settings.element);
+    else this.content.append(this.settings.element);
   }
 
   #fillMetrics(names) {
@@ -387,6 +371,7 @@ class ComparePage {
     const query = { metric: this.metric };
     if (this.preset === "chosen") query.nodes = [...this.chosen].slice(0, MOST).join(",");
     else query.preset = this.preset;
+    if (this.settings.only) query.setting = this.settings.only;
     const address = `${location.pathname}${location.search}#/compare?${new URLSearchParams(query)}`;
     history.replaceState(history.state, "", address);
   }
@@ -446,7 +431,7 @@ class ComparePage {
 
   /** Lines keep their looks. Rows are worst first by the last figure as it is shown. */
   #draw(answer, events) {
-    const sign = LOW_IS_BAD.test(this.metric) ? 1 : -1;
+    const sign = isLowBad(this.metric) ? 1 : -1;
     const unit = metricUnit(this.metric);
     const byLast = (a, b) => {
       if (format(a.last, unit) === format(b.last, unit)) return byName(a.name, b.name);
@@ -578,6 +563,7 @@ class ComparePage {
       this.#keepAddress();
       return;
     }
+    this.#askSetting(query);
     if (isFigure(metric) && metric !== this.metric) {
       this.metricBox.value = metric;
       this.metric = metric;

@@ -15,6 +15,7 @@ const UNASKED = 16; // nodes whose settings are compared at once; with more ther
 const PAUSE = 600; // ms after a change of the choice
 const TIMEOUT = 15; // seconds
 const MOST_NAMES = 3;
+const TITLE = "Settings that differ";
 const MOST_ROWS = 60; // settings shown before "Show all"
 
 /** Settings that differ by nature: ids, ports, addresses and paths of one process. */
@@ -68,8 +69,10 @@ function namesOf(keys) {
 }
 
 export class SettingsCard {
-  constructor(signal) {
+  /** `widened` is called when all settings are asked for instead of one. */
+  constructor(signal, widened) {
     this.keys = [];
+    this.only = ""; // the one setting that is asked for
     this.found = null; // {configs, mute}
     this.isWhole = false; // all settings are shown
     this.isWaiting = false; // for nodes that have settings
@@ -84,14 +87,17 @@ export class SettingsCard {
       button("Compare settings", () => this.compare(), { kind: "small" }),
       signal,
     );
+    this.all = button("Show all settings", () => this.#widen(widened), { kind: "small" });
+    this.all.hidden = true;
     this.about = h("p", { class: "muted" });
+    this.title = h("h2", {}, TITLE);
     this.element = h(
       "section",
-      { class: "panel", "aria-label": "Settings that differ" },
+      { class: "panel", "aria-label": TITLE },
       h(
         "header",
         { class: "panel-head" },
-        h("h2", {}, "Settings that differ"),
+        this.title,
         presentNote(signal, "Current values"),
         this.about,
         h(
@@ -100,6 +106,7 @@ export class SettingsCard {
           h("label", { class: "inline" }, this.equal, "Show equal settings"),
           h("label", { class: "inline" }, this.identity, "Show IDs, ports and paths"),
           this.button,
+          this.all,
         ),
       ),
       this.note,
@@ -107,6 +114,23 @@ export class SettingsCard {
     );
     this.#ready();
     signal.addEventListener("abort", () => this.#stop());
+  }
+
+  /** Show one setting alone, also where it is equal; all that differ with "". */
+  showOnly(name) {
+    this.only = name;
+    this.all.hidden = !name;
+    for (const box of [this.equal, this.identity]) box.parentNode.hidden = Boolean(name);
+    const title = name ? `Setting ${name}` : TITLE;
+    setText(this.title, title);
+    this.element.setAttribute("aria-label", title);
+    if (name && !this.found) this.#compareSoon();
+    this.#draw();
+  }
+
+  #widen(widened) {
+    this.showOnly("");
+    widened();
   }
 
   /** What can be compared now; `isBusy` while it is. */
@@ -130,8 +154,19 @@ export class SettingsCard {
     this.isWhole = false;
     this.#stop();
     this.#ready();
-    if (keys.length < 2 || keys.length > UNASKED) this.#forget();
-    else this.timer = setTimeout(() => this.compare(), PAUSE);
+    if (this.#isAtOnce()) this.#compareSoon();
+    else this.#forget();
+  }
+
+  /** Few nodes are compared without being asked to, and one setting of many. */
+  #isAtOnce() {
+    const { length } = this.keys;
+    return length > 1 && (length <= UNASKED || this.only !== "");
+  }
+
+  #compareSoon() {
+    clearTimeout(this.timer);
+    if (this.#isAtOnce()) this.timer = setTimeout(() => this.compare(), PAUSE);
   }
 
   /** What was compared before is no result for the nodes that are selected now. */
@@ -197,6 +232,10 @@ export class SettingsCard {
   #draw() {
     if (!this.found) return;
     const all = this.#rows();
+    if (this.only) {
+      this.#drawOnly(all.filter(({ name }) => name === this.only));
+      return;
+    }
     const differing = all.filter((row) => row.groups.length > 1);
     const natural = differing.filter((row) => isIdentity(row.name));
     const real = differing.filter((row) => !isIdentity(row.name));
@@ -226,6 +265,14 @@ export class SettingsCard {
         (this.identity.checked || !isIdentity(row.name)),
     );
     this.#show(shown);
+  }
+
+  #drawOnly(rows) {
+    const { configs, mute } = this.found;
+    const count = plural(configs.length, "node");
+    const said = rows.length ? `Compared on ${count}.` : `None of ${count} reports it.`;
+    setText(this.note, said + (mute.length ? ` ${muteText(mute)}` : ""));
+    this.#show(rows);
   }
 
   #show(rows) {
