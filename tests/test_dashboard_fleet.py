@@ -702,6 +702,29 @@ def test_the_search_leads_to_comparisons_whatever_the_order_of_the_words(page, f
     browser.wait_for(lambda: browser.text("main h1") == node)
 
 
+def test_a_node_leads_to_its_ranks_and_those_of_another_instance_are_found_by_name(page, fleet):
+    node = "llama70b-001_worker0"
+    browser = page(fleet, "#/node/%s/config" % node)
+    link = ".about-line a[href*='#/compare']"
+    browser.wait_for(lambda: browser.text(link) == "compare 4 ranks")
+    browser.click(link)
+    chosen = "select[aria-label=Preset] option:checked"
+    browser.wait_for(lambda: browser.text(chosen) == "Ranks of llama70b-001")
+    browser.wait_for(lambda: browser.count("main .isolate") == 4)
+    names = browser.script(
+        "return [...document.querySelectorAll('#rank-names option')].map((one) => one.value)"
+    )
+    listed = browser.texts("select[aria-label=Preset] option")
+    assert len(names) > 12 and len([text for text in listed if "Ranks of" in text]) == 1
+    browser.type("input[list=rank-names]", names[-1])
+    browser.wait_for(lambda: browser.text(chosen) == "Ranks of " + names[-1])
+    browser.wait_for(lambda: browser.text("main .isolate").startswith(names[-1]))
+    browser.choose("select[aria-label=Preset]", "worst")
+    browser.focus("select[aria-label=Preset]")
+    browser.choose("select[aria-label=Preset]", "reachable")
+    browser.wait_for(lambda: browser.property("input[list=rank-names]", "value") == "")
+
+
 # ---- a fleet
 
 

@@ -19,6 +19,7 @@ needStyle("static/panels.css");
 
 const MOST = 60; // lines in one chart
 const WORST = 10; // nodes of a preset
+const FEW_RANKS = 12; // instances whose ranks are presets; of more the name is typed
 const MOST_LISTED = 200; // nodes in the picker
 const CHART_HEIGHT = 300; // px
 const LEAST_RELOAD = 4; // seconds
@@ -40,6 +41,7 @@ class Picker {
     this.preset = h("select", { "aria-label": "Preset" });
     this.preset.addEventListener("change", () => this.#usePreset(this.preset.value));
     this.presetSig = null;
+    this.ranks = this.#rankSearch();
     const search = searchBox("Search nodes", (text) => {
       this.needle = text.toLowerCase();
       this.draw();
@@ -57,6 +59,16 @@ class Picker {
       ),
       this.list,
     );
+  }
+
+  /** A field for the name of the instance whose ranks are compared. */
+  #rankSearch() {
+    this.rankNames = h("datalist", { id: "rank-names" });
+    const box = searchBox("Ranks of instance …", (text) => {
+      if (instancesWithRanks(store.status.nodes).includes(text)) this.#usePreset(`i:${text}`);
+    });
+    box.querySelector("input").setAttribute("list", this.rankNames.id);
+    return h("span", { hidden: true }, box, this.rankNames);
   }
 
   /** The nodes of a preset: a word of the list below, or "i:" and the name of an instance. */
@@ -79,19 +91,30 @@ class Picker {
 
   drawPresets() {
     const ranks = instancesWithRanks(store.status.nodes);
-    const sig = ranks.join();
+    const isFew = ranks.length <= FEW_RANKS;
+    const isListed = (name) => isFew || this.view.preset === `i:${name}`;
+    const listed = ranks.filter(isListed);
+    const sig = [...ranks, "", ...listed].join();
     if (sig !== this.presetSig) {
       this.presetSig = sig;
+      this.ranks.hidden = isFew;
+      replace(
+        this.rankNames,
+        ranks.map((name) => h("option", { value: name })),
+      );
       replace(
         this.preset,
         h("option", { value: "worst" }, `${WORST} worst nodes`),
         h("option", { value: "instances" }, "Worst node per instance"),
-        ranks.map((name) => h("option", { value: `i:${name}` }, `Ranks of ${name}`)),
+        listed.map((name) => h("option", { value: `i:${name}` }, `Ranks of ${name}`)),
         h("option", { value: "reachable" }, "All reachable nodes"),
         h("option", { value: "chosen" }, "Selected nodes"),
       );
     }
     this.preset.value = this.view.preset;
+    const asked = this.ranks.querySelector("input");
+    if (asked !== document.activeElement && this.view.preset !== `i:${asked.value}`)
+      asked.value = "";
     if (!this.preset.value) this.preset.value = "chosen";
   }
 
@@ -308,7 +331,7 @@ class ComparePage {
       "section",
       { class: "panel asking", "aria-label": "One metric across nodes" },
       h("header", { class: "panel-head" }, h("h2", {}, "One metric across nodes"), this.help),
-      h("div", { class: "tools choices" }, this.metricBox, this.picker.preset),
+      h("div", { class: "tools choices" }, this.metricBox, this.picker.preset, this.picker.ranks),
       this.picker.element,
       this.note,
       this.signs.element,

@@ -14,7 +14,7 @@ import {
   setState,
 } from "../controls.js";
 import { h, needStyle, replace, setText } from "../dom.js";
-import { addressText, clock, fullTime, middle, plural, when } from "../format.js";
+import { addressText, clock, fullTime, middle, plain, plural, when } from "../format.js";
 import {
   ApiError,
   getText,
@@ -31,6 +31,7 @@ import {
 import { hasPanel, KINDS, PANELS } from "../words.js";
 import { alertsFor } from "../panels/nodeevents.js";
 import { ageOf } from "./eventlist.js";
+import { ranksLink, ranksOf } from "./ranks.js";
 import { keepAnswer, keptAnswer, lacking } from "../panels/util.js";
 
 needStyle("static/panels.css");
@@ -254,8 +255,10 @@ function aboutLine(node, status) {
   const isTold = node.state === "up" && node.since && node.since_known !== false;
   const kind = node.software ? `${node.software} engine` : KINDS[node.kind];
   const instance = instanceName(node);
+  const ranks = instance ? ranksOf(status.nodes, instance).length : 0;
   return [
     [instance === node.key ? "" : instance, "", instanceLink(instance)],
+    [ranks > 1 ? `compare ${plain(ranks)} ranks` : "", "", ranksLink(instance)],
     [kind === node.key ? "" : kind, ""],
     [OTHER_SOFTWARE.includes(node.kind) ? node.version : ofLmcache(node.version), ""],
     [middle(node.address || "", 24), "only-wide"],
