@@ -2210,9 +2210,10 @@ def test_a_tile_leads_to_its_chart(show, server):
     click_text(browser, "Retrieve p99", ".tiles")
     label = "return document.activeElement.getAttribute('aria-label') || ''"
     browser.wait_for(lambda: browser.script(label).startswith("Latency"))
-    browser.focus(".tile a")
+    browser.focus(".tile button")
     browser.press("Enter")
     browser.wait_for(lambda: browser.script(label).startswith("Hit rate by layer"))
+    assert not browser.has(".tile a"), "no address names a chart: a link would lead elsewhere"
 
 
 def test_tiles_follow_the_figures_that_are_there(show, server, story):

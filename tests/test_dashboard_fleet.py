@@ -343,7 +343,9 @@ def test_the_other_nodes_of_an_instance_are_a_table_on_the_pages_of_engine_and_s
     browser.press("l")
     browser.wait_for(lambda: "Current values" in browser.text(place))
     browser.press("l")
-    browser.focus("main .tiles a")
+    tile = "[aria-label='Figures of llama70b-b'] .tiles a"
+    assert browser.attribute(tile, "href").endswith("#/?group=i%3Allama70b-b")
+    browser.focus(tile)
     tab_to(browser, "e.textContent === 'llama70b-b_worker0'")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main h1") == "llama70b-b_worker0")
@@ -473,12 +475,12 @@ def test_tiles_and_legends_change_together_while_the_history_is_awaited(page, de
 
 def test_a_page_that_waits_for_the_server_says_at_once_which_it_will_be(page, demo):
     browser = page(demo, "#/node/llama70b-b_worker0")
-    browser.wait_for(lambda: browser.has("main .tiles a"))
+    browser.wait_for(lambda: browser.has("main .tiles button"))
     browser.script(DELAY, "api/status", 8000)
     browser.script("location.hash = '#/node/llama70b-b_worker1'")
     browser.wait_for(lambda: browser.text("main h1") == "llama70b-b_worker1", 1.5)
     assert browser.text("main .loading") == "Loading …" and not browser.has("main .tiles")
-    browser.wait_for(lambda: browser.has("main .tiles a"))
+    browser.wait_for(lambda: browser.has("main .tiles button"))
     assert browser.text("main h1") == "llama70b-b_worker1"
 
 

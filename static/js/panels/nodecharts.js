@@ -408,9 +408,9 @@ function figuresOf(now, isPast, past) {
 
 /** The tiles of a node or of an instance. */
 class TileRow {
-  /** `reveal(name)` is called with the figure of a tile that is clicked. */
-  constructor(reveal) {
-    this.reveal = reveal;
+  /** A tile that is clicked leads to the page `href`, or calls `reveal(name)` with its figure. */
+  constructor({ reveal, href = "" }) {
+    Object.assign(this, { reveal, href });
     this.element = h("div", { class: "tiles", hidden: true });
     this.ids = "";
     this.shown = [];
@@ -425,7 +425,8 @@ class TileRow {
     if (names.join() !== this.ids) {
       this.ids = names.join();
       const note = (id) => NOTES[id] || (() => "");
-      this.shown = names.map((id) => new Tile({ id, chart: id, note: note(id) }, this.reveal));
+      const { href, reveal } = this;
+      this.shown = names.map((id) => new Tile({ id, chart: id, note: note(id), href }, reveal));
       replace(
         this.element,
         this.shown.map((tile) => tile.element),
@@ -444,9 +445,7 @@ export class InstanceFigures {
     const node = ctx.node();
     const name = instanceName(node);
     this.id = node.instance_id;
-    this.row = new TileRow(() => {
-      location.hash = instanceLink(name);
-    });
+    this.row = new TileRow({ href: instanceLink(name) });
     const about = `instance=${encodeURIComponent(this.id)}`;
     this.history = new NodeHistory(ctx.signal, about, "instance");
     const link = h("a", { href: instanceLink(name) }, name);
@@ -497,7 +496,7 @@ export class NodeFigures {
     this.changed = changed;
     this.history = null;
     this.marks = [];
-    this.row = new TileRow((name) => this.#reveal(name));
+    this.row = new TileRow({ reveal: (name) => this.#reveal(name) });
     this.tiles = this.row.element;
     this.place = h("div", { class: "node-charts asking" }, instead("Loading …"));
     this.chartIds = "";

@@ -196,7 +196,8 @@ export function movementText(values, unit) {
 }
 
 export class Tile {
-  constructor({ id, chart, note }, reveal) {
+  /** What is clicked leads to another page, `href`, or calls `reveal(chart)`. */
+  constructor({ id, chart, note, href }, reveal) {
     Object.assign(this, { id, note });
     this.unitName = metricUnit(id);
     this.delta = h("span", { class: "delta" });
@@ -206,11 +207,10 @@ export class Tile {
     this.graph = h("span", { class: "tile-spark" });
     this.signature = "";
     this.noted = "";
-    const open = (event) => {
-      event.preventDefault();
-      reveal(chart);
-    };
-    const name = h("a", { href: "#/", title: metricHelp(id), onclick: open }, metricLabel(id));
+    const title = metricHelp(id);
+    const show = { type: "button", class: "plain-link", title, onclick: () => reveal(chart) };
+    const label = metricLabel(id);
+    const name = href ? h("a", { href, title }, label) : h("button", show, label);
     this.element = h(
       "div",
       { class: "tile" },
