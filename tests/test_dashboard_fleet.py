@@ -789,10 +789,13 @@ def test_what_the_map_shows_is_in_its_link_and_going_back_leads_to_where_one_was
     link = browser.url
     browser.press("ArrowRight", "Enter")
     browser.wait_for(lambda: browser.text("main h1") != "Cluster")
+    node = browser.text("main h1")
     assert browser.script("return scrollY") == 0
     browser.back()
     browser.wait_for(lambda: browser.has(".map .sq") and browser.script("return scrollY") == 300)
     assert browser.text(pressed) == "Retrieve p99"
+    browser.wait_for(lambda: browser.has(".map-plot:focus .sq.chosen"))
+    assert browser.text(".map-card .chart-tip b") == node
     browser.reload()
     browser.wait_for(lambda: browser.has(".map .sq") and browser.script("return scrollY") == 300)
     browser = page(fleet, link[link.index("#") :])
@@ -800,6 +803,14 @@ def test_what_the_map_shows_is_in_its_link_and_going_back_leads_to_where_one_was
     assert browser.text(pressed) == "Retrieve p99"
     press(browser, "State", "main .map-card")
     browser.wait_for(lambda: "map=" not in browser.url)
+    browser.script("location.hash = '#/nodes'")
+    browser.focus("main tbody a[href^='#/node/']")
+    browser.press("Enter")
+    browser.wait_for(lambda: browser.text("main h1") not in ("Nodes", "Cluster"))
+    node = browser.text("main h1")
+    browser.back()
+    focused = "return document.activeElement.getAttribute('href') || ''"
+    browser.wait_for(lambda: node in browser.script(focused))
 
 
 # ---- cache operations

@@ -48,6 +48,7 @@ const PRELOAD = 3000; // ms after the first status: the first view has what it n
 
 const main = document.querySelector("main");
 let current = null; // {id, abort, view}
+let shown = ""; // the part of the address that names the view
 let failed = null; // when the last status came before the view could not be loaded
 
 /** The head of a page whose view is not there. */
@@ -107,20 +108,31 @@ function scrollBack(top = 0, signal) {
   setTimeout(end, SETTLING);
 }
 
+/** Give the view the focus, or its link to the page that one comes back from. */
+function focusView(isBack, from) {
+  const link = isBack && main.querySelector(`a[href="${CSS.escape(from)}"]`);
+  if (link) link.focus({ preventScroll: true });
+  if (!link || document.activeElement !== link) main.focus({ preventScroll: true });
+}
+
 /** Build the view of the address, unless it is shown already. */
-async function open(to, mine, moved, top) {
+async function open(to, mine, { moved, top, from }) {
   const [module] = await Promise.all([loadModule(LOADERS[to.view]), need(figuresOf(to))]);
   if (current !== mine) return;
   if (to.view !== "cluster" || !document.querySelector(".first")) replace(main);
-  mine.view = module.mount(main, { route: to, signal: mine.abort.signal, isKnown: top > 0 });
+  const isBack = top !== undefined;
+  const about = { signal: mine.abort.signal, isKnown: top > 0, isBack };
+  mine.view = module.mount(main, { route: to, ...about });
   if (store.status && mine.view.update) mine.view.update(store.status);
-  if (moved) main.focus({ preventScroll: true });
+  if (moved) focusView(isBack, from);
   if (moved || top) scrollBack(top, mine.abort.signal);
 }
 
 async function route() {
   failed = null;
   const to = parseRoute();
+  const from = shown;
+  shown = location.hash;
   const top = changePlace();
   document.documentElement.dataset.view = to.view;
   if (to.unknown) pageToast(`There is no page “${to.unknown}”: this is the cluster.`);
@@ -141,7 +153,7 @@ async function route() {
   const loading = () => replace(main, headOf(to), h("p", { class: "loading" }, "Loading …"));
   const late = moved && setTimeout(() => current === mine && loading(), AT_ONCE);
   try {
-    await open(to, mine, moved, top);
+    await open(to, mine, { moved, top, from });
   } catch (error) {
     if (current !== mine) return;
     current = null; // the next try builds it anew

@@ -566,8 +566,8 @@ const loadingMap = () =>
 
 class ClusterView {
   /** With `reveal`, the table is scrolled to once it has its place. */
-  constructor(root, signal, reveal) {
-    Object.assign(this, { root, signal, reveal });
+  constructor(root, signal, { reveal, isBack }) {
+    Object.assign(this, { root, signal, reveal, isBack });
     this.head = new Head(signal);
     this.alerts = new AlertCard({
       figures: () => this.tiles.summary(),
@@ -771,7 +771,7 @@ class ClusterView {
       if (this.signal.aborted || this.map) return false;
       const keep = (mode) => this.#keepMap(mode);
       const clear = () => this.filters.clear(FILTERS);
-      this.map = new FleetMap(this.signal, memory.map, keep, clear);
+      this.map = new FleetMap(this.signal, memory.map, keep, clear, this.isBack);
       this.mapPlace.classList.remove("loading");
       replace(this.mapPlace, this.map.element);
       return true;
@@ -795,7 +795,7 @@ class ClusterView {
   }
 }
 
-export function mount(root, { route, signal, isKnown }) {
+export function mount(root, { route, signal, isKnown, isBack }) {
   takeQuery(route.query);
-  return new ClusterView(root, signal, route.query.has("group") && !isKnown);
+  return new ClusterView(root, signal, { reveal: route.query.has("group") && !isKnown, isBack });
 }

@@ -176,12 +176,17 @@ function rowLabel(instance, index) {
   return found ? found[1] : plain(index + 1);
 }
 
+let opened = ""; // the key of the node whose square was opened last
+
 export class FleetMap {
   /**
    * `mode` is what squares show at first; `onmode(mode)` is called when the user chooses another,
    * `onclear()` to clear the filters. It listens to the keys of the page until `signal` aborts.
+   * `isBack`: the page was gone back to, so the focus is where it was.
    */
-  constructor(signal, mode, onmode, onclear) {
+  constructor(signal, mode, onmode, onclear, isBack) {
+    this.returnsTo = isBack ? opened : "";
+    opened = "";
     this.onmode = onmode;
     this.wanted = mode;
     this.squares = []; // {node key, rect, x, y, group, shown: its class}
@@ -249,6 +254,16 @@ export class FleetMap {
     this.clear.hidden = !fitting;
     this.#drawModes();
     this.#paint();
+    this.#returnFocus();
+  }
+
+  #returnFocus() {
+    const at = this.squares.findIndex(({ key }) => key === this.returnsTo);
+    if (at < 0) return;
+    this.returnsTo = "";
+    const plot = this.map.querySelector(`[data-group="${this.squares[at].group}"]`);
+    plot.focus({ preventScroll: true });
+    this.#choosePlace(at);
   }
 
   #build(groups) {
@@ -469,7 +484,9 @@ export class FleetMap {
 
   #open() {
     const square = this.squares[this.at];
-    if (square) location.hash = nodeLink({ key: square.key });
+    if (!square) return;
+    opened = square.key;
+    location.hash = nodeLink({ key: square.key });
   }
 
   #key(event) {
