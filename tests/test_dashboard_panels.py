@@ -1062,6 +1062,37 @@ def test_the_events_of_a_frontend_are_those_of_the_nodes_behind_it(browser, star
     wait_text(browser, "for the nodes behind this frontend.", line)
 
 
+def test_a_frontend_that_is_listed_as_a_node_says_why_its_nodes_are_not_shown(
+    browser, start, worker
+):
+    far = start("--node", "w0=%s" % worker.address)
+    gone = {"name": "far-a", "host": "127.0.0.1", "port": 9}
+    far_b = {"name": "far-b", "host": "127.0.0.1", "port": far.port}
+    rack = start("--nodes", json.dumps([gone, far_b]))
+    rack1 = {"name": "rack1", "host": "127.0.0.1", "port": rack.port, "nodes": []}
+    options = ("--poll-interval", "0.5")
+    front = start("--nodes", json.dumps([rack1, dict(far_b, name="near")]), *options)
+    page = "main section[aria-label='Nodes behind this frontend']"
+
+    def kinds():
+        nodes = front.ask("/api/status").json()["nodes"]
+        return {node["key"]: node["kind"] for node in nodes}
+
+    wait_for(lambda: kinds().get("rack1/far-b") == kinds().get("near") == "frontend")
+    ends = {
+        "near": "This frontend is listed as a node, so its nodes are not shown here. To see them, "
+        "remove it under Nodes and add it there as a frontend.",
+        "rack1/far-b": "rack1 lists this frontend as a node, so its nodes are not shown here. To "
+        "see them, remove it on rack1 and add it there as a frontend.",
+    }
+    for key, text in ends.items():
+        browser.goto("%s/#/node/%s" % (front.url, key.replace("/", "%2F")))
+        wait_text(browser, text, page)
+    browser.goto(front.url + "/#/node/rack1")
+    browser.wait_for(lambda: browser.count(page + " tbody:not(.spacer) tr") == 2)
+    assert browser.texts(page + " tbody td:nth-child(3)") == ["–", "frontend"]
+
+
 def test_in_a_fixed_range_the_tables_of_a_controller_follow_its_polls_and_say_so(
     browser, controller
 ):

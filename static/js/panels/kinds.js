@@ -3,7 +3,7 @@
 
 import { onRange, timeRange } from "../address.js";
 import { isNumber } from "../chartmath.js";
-import { facts, fitted, meter, nodeLink, stateMark } from "../controls.js";
+import { facts, fitted, linked, meter, nodeLink, stateMark } from "../controls.js";
 import { append, breakable, h, replace, setText } from "../dom.js";
 import {
   byName,
@@ -17,7 +17,14 @@ import {
   when,
 } from "../format.js";
 import { panelFrame } from "../panel.js";
-import { getJson, instanceName as instanceOf, refreshNow, store, subscribe } from "../server.js";
+import {
+  getJson,
+  instanceName as instanceOf,
+  isFrontend,
+  refreshNow,
+  store,
+  subscribe,
+} from "../server.js";
 import { DataTable } from "../table.js";
 import { KINDS } from "../words.js";
 import { tree } from "../tree.js";
@@ -852,7 +859,7 @@ const NODE_COLUMNS = [
     sig: (row) => row.key,
     render: (row) => h("a", { href: nodeLink(row), title: row.key }, fitted(row.name)),
   }),
-  text("kind", "Kind", (row) => KINDS[row.kind] || "", { width: 104, drop: 3 }),
+  text("kind", "Kind", (row) => KINDS[row.kind] || "–", { width: 104, drop: 3 }),
   text("version", "Version", (row) => row.version || "–", { width: 160, drop: 5 }),
   { ...number("hits", "Hit rate", figure("lookup_hit_rate"), percent), width: 76, narrow: 68 },
   { ...number("p99", "Retrieve p99", figure("retrieve_p99"), seconds), width: 110, drop: 1 },
@@ -898,11 +905,30 @@ function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
   return frame.element;
 }
 
+const BEHIND = "Nodes behind this frontend";
+
+/** Why the nodes of a frontend that is listed as a node are not shown, and what shows them. */
+function unlisted({ proxy }) {
+  const isOurs = proxy === "local_proxy";
+  const who = isOurs
+    ? "This frontend is listed as a node"
+    : `${proxy} lists this frontend as a node`;
+  const where = isOurs ? "under Nodes" : `on ${proxy}`;
+  const how = `To see them, remove it ${where} and add it there as a frontend.`;
+  return h(
+    "section",
+    { class: "panel whole", "aria-label": BEHIND },
+    h("header", { class: "panel-head" }, h("h2", {}, BEHIND)),
+    h("p", { class: "muted" }, linked(`${who}, so its nodes are not shown here. ${how}`)),
+  );
+}
+
 /** The nodes behind another frontend, as this one sees them. */
 function children(ctx) {
-  const { name } = ctx.node();
+  const { key, name } = ctx.node();
+  if (!isFrontend(key)) return unlisted(ctx.node());
   return nodeTable(ctx, {
-    title: "Nodes behind this frontend",
+    title: BEHIND,
     note: "as last reported by this frontend",
     belongs: (node) => node.proxy === name,
     emptyText: "This frontend reports no nodes.",
