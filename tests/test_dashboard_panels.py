@@ -1154,6 +1154,15 @@ def test_a_metric_with_a_history_shows_it_when_it_is_opened(browser, demo, show)
     browser.click("button[data-metric^='%s']" % metric)
     chart = "section[aria-label^='%s'] .chart" % metric
     browser.wait_for(lambda: any("History since" in text for text in browser.texts(chart)))
+    told = next(text for text in browser.texts(chart) if "History since" in text)
+    since, age = browser.script(
+        "const [, clock] = arguments[0].match(/since (\\d\\d:\\d\\d:\\d\\d)/);"
+        "const seconds = (time) => time.split(':').reduce((sum, one) => 60 * sum + Number(one), 0);"
+        "const now = seconds(new Date().toTimeString().slice(0, 8));"
+        "return [clock, (now - seconds(clock) + 86400) % 86400]",
+        told,
+    )
+    assert age <= 3600 + 60, "the chart of an hour begins no earlier: " + since
 
 
 def test_a_histogram_shows_bars_and_quantiles(browser, worker, show):

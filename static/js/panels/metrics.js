@@ -361,6 +361,14 @@ class LiveChart {
   }
 }
 
+/** When the first value that a chart from `start` on shows was measured. */
+function shownFrom(series, start) {
+  const first = ({ times, values }) =>
+    times.find((time, i) => time >= start && values[i] !== null) ?? Infinity;
+  const from = Math.min(...series.map(first));
+  return from === Infinity ? start : from;
+}
+
 /** The figures of a row that the frontend keeps a history of, as a chart; null without any. */
 async function historyChart(ctx, row, names) {
   const node = encodeURIComponent(ctx.node().key);
@@ -371,14 +379,13 @@ async function historyChart(ctx, row, names) {
     .map((one) => ({ name: metricLabel(one.metric), times: one.times, values: one.values }));
   if (!series.length) return null;
   const rate = { bytes: "bytes", tokens: "tokens/s" }[row.measure.unit] || "1/s";
-  const from = Math.min(...series.map((one) => one.times[0]));
+  const span = axisSpan(endOf(answer, store.status.time));
   const chart = new Chart({
-    label: `History since ${clock(from)}`,
+    label: `History since ${clock(shownFrom(series, span.start))}`,
     unit: row.set ? row.measure.unit : rate,
     height: PLACE_HEIGHT,
     legend: series.length > 1,
   });
-  const span = axisSpan(endOf(answer, store.status.time));
   const events = await loadEvents(span, ctx.signal, { node: ctx.node().key });
   const data = { series, ...span, interval: answer.interval, marks: marksOf(events) };
   return { chart, data };
