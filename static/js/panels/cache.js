@@ -548,6 +548,8 @@ function slotCheck(ctx) {
   const slots = h("input", {
     name: "slots",
     value: "[0,31]",
+    placeholder: "e.g. 0,1,[2,31]",
+    title: "Slots and ranges of slots, for example 0,1,[2,31]",
     spellcheck: "false",
     autocomplete: "off",
   });
@@ -558,7 +560,7 @@ function slotCheck(ctx) {
   const form = h(
     "form",
     { class: "slot-form", novalidate: true },
-    field("Slots, for example 0,1,[2,31]", slots),
+    field("Slots", slots),
     field("Chunk size", size),
     h("label", { class: "check" }, layers, "By layer"),
     go,
