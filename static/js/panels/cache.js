@@ -109,6 +109,8 @@ function said(answer) {
 }
 
 const AFTER = "Requests compute those tokens again. This cannot be undone.";
+const KEPT_IN_L2 = "L2 keeps its copies.";
+const AFTER_L1 = "Requests compute again what L2 does not have. This cannot be undone.";
 
 /** Where more can be done, through a server that speaks for others. */
 function operationsNote(what) {
@@ -777,15 +779,19 @@ const COORDINATOR_QUOTAS = {
 
 function mountMp(root, ctx) {
   const name = ctx.node().key;
-  const clearL1 = (label, what, question, body, older = []) =>
+  const clearL1 = (label, what, body, older = []) =>
     operation(
       label,
-      what,
+      `${what} ${KEPT_IN_L2}`,
       act(ctx, label, "POST", "/cache/clear", {
         danger: true,
         body,
         older,
-        confirm: { title: `${label} of ${name}?`, text: `${question} ${AFTER}`, typed: name },
+        confirm: {
+          title: `${label} on ${name}?`,
+          text: `${what} ${KEPT_IN_L2} ${AFTER_L1}`,
+          typed: name,
+        },
       }),
     );
   root.append(
@@ -796,15 +802,13 @@ function mountMp(root, ctx) {
       "POST",
       clearL1(
         "Clear L1",
-        "Deletes the objects in L1 that are not locked. L2 keeps its copies.",
-        "Deletes all objects in L1 that are not locked.",
+        "Deletes the objects in L1 that are not locked.",
         { tier: "l1" },
         ["/clear-cache", "/api/clear-cache"], // of 0.5.0 and 0.4.4
       ),
       clearL1(
-        "Clear L1 by force",
-        "Deletes locked objects too: running requests may fail. L2 keeps its copies.",
-        "Deletes locked objects too: running requests may fail.",
+        "Force-clear L1",
+        "Deletes all objects in L1, locked ones too: running requests may fail.",
         { tier: "l1", force: true },
       ),
     ),
