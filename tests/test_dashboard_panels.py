@@ -414,19 +414,52 @@ def test_clearing_wants_the_name_typed(browser, demo, show):
     assert "removed" in browser.text(".toasts")
 
 
+def test_a_label_of_the_checksums_of_slots_is_no_wider_than_its_field(browser, demo, show):
+    show(demo, "cache", "llama70b-b_worker0")
+    browser.wait_for(lambda: browser.has(".slot-form"))
+    room = (
+        "document.querySelector('details:has(.slot-form)').open = true;"
+        "return [...document.querySelectorAll('.slot-form .field')].map((field) => {"
+        "  const range = document.createRange(); range.selectNodeContents(field.firstChild);"
+        "  const { width } = range.getBoundingClientRect();"
+        "  return field.querySelector('input').offsetWidth - width })"
+    )
+    assert min(browser.script(room)) > 0
+    assert browser.attribute("input[name=slots]", "placeholder") == "e.g. 0,1,[2,31]"
+
+
+def test_clearing_l1_says_in_both_places_that_l2_keeps_its_copies(browser, demo, show):
+    show(demo, "cache", "mp-0")
+    press(browser, "Force-clear L1")
+    browser.wait_for(lambda: browser.has("dialog"))
+    assert browser.text("dialog h2") == "Force-clear L1 on mp-0?"
+    text = browser.text("dialog p")
+    told = [one for one in browser.texts("main .op") if "Force-clear" in one]
+    what = "Deletes all objects in L1, locked ones too: running requests may fail."
+    assert what in told[0] and what in text
+    assert "L2 keeps its copies." in told[0] and "L2 keeps its copies." in text
+    assert "compute again what L2 does not have" in text
+    press(browser, "Cancel", "dialog")
+    browser.wait_for(lambda: not browser.has("dialog"))
+
+
 def test_a_secret_is_masked_until_it_is_asked_for(browser, demo, show):
     show(demo, "environment", "llama70b-b_worker0")
-    wait_text(browser, "masked")
+    line = "main .tools > .muted"
+    masked = browser.wait_for(lambda: browser.has(line) and browser.text(line))
     assert "hf_example_not_a_secret" not in browser.script(
         "return document.documentElement.outerHTML"
     )
     browser.click("button[title='Show HF_TOKEN']")
     wait_text(browser, "hf_example_not_a_secret")
+    shown = [int(text.split()[-2]) for text in (masked, browser.text(line))]
+    assert shown[0] - shown[1] == 1, "the line counts what is still masked"
     assert "example-not-a-secret" not in browser.text("main"), "one at a time"
     choose(browser, "Environment", "Show raw response")
     assert "example" not in browser.text("pre.raw")
     choose(browser, "Environment", "Hide raw response")
     browser.click("button[title='Hide HF_TOKEN']")
+    assert browser.text(line) == masked
     assert "hf_example_not_a_secret" not in browser.script(
         "return document.documentElement.outerHTML"
     )

@@ -1,7 +1,7 @@
 // Environment variables; what looks like a secret stays masked until asked for, one by one.
 
 import { button, empty, searchBox } from "../controls.js";
-import { breakable, h } from "../dom.js";
+import { breakable, h, setText } from "../dom.js";
 import { plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { trusted } from "../server.js";
@@ -104,7 +104,9 @@ class Environment {
       emptyText: "The node reported no variables.",
       columns: columns(this),
     });
+    this.count = h("span", { class: "muted" });
     this.search = searchBox("Search variables", (text) => this.table.search(text));
+    this.search.classList.add("wide");
     this.frame = panelFrame({
       title: "Environment",
       path: "/env",
@@ -127,12 +129,21 @@ class Environment {
     const flip = () => {
       if (!this.open.delete(row.name)) this.open.add(row.name);
       this.table.update(this.rows);
+      this.#sayCount();
       const title = `${word === "Show" ? "Hide" : "Show"} ${row.name}`;
       const buttons = [...this.table.element.querySelectorAll("button.in-row")];
       const other = buttons.find((one) => one.title === title);
       if (other) other.focus();
     };
     return button(word, flip, { kind: "small in-row", name: `${word} ${row.name}` });
+  }
+
+  #sayCount() {
+    const masked = this.rows.filter((row) => this.hides(row)).length;
+    setText(
+      this.count,
+      plural(this.rows.length, "variable") + (masked ? `, ${masked} masked` : ""),
+    );
   }
 
   #render(data, body) {
@@ -142,10 +153,8 @@ class Environment {
       secret: SECRET.test(name),
     }));
     this.table.update(this.rows);
-    const masked = this.rows.filter((row) => row.secret).length;
-    const text = plural(this.rows.length, "variable") + (masked ? `, ${masked} masked` : "");
-    const count = h("span", { class: "muted" }, text);
-    body.append(h("div", { class: "tools" }, this.search, count), this.table.element);
+    this.#sayCount();
+    body.append(h("div", { class: "tools" }, this.search, this.count), this.table.element);
   }
 }
 
