@@ -794,6 +794,26 @@ def test_what_tells_rows_of_a_long_table_of_metrics_apart_is_whole(browser, work
     assert browser.script(room) >= 0
 
 
+def test_what_is_searched_for_stands_whole_beside_the_count(browser, worker, show):
+    browser.resize(1440, 900)
+    show(worker, "metrics")
+    browser.wait_for(lambda: browser.count("button[data-metric]") == 3)
+    browser.type("input[aria-label='Search metrics']", "time_to_retrieve")
+    browser.wait_for(lambda: browser.text("main .search-count") == "1 match")
+    free = (
+        "const input = document.querySelector('main .search input');"
+        "const { font, paddingLeft, paddingRight } = getComputedStyle(input);"
+        "const pen = document.createElement('canvas').getContext('2d');"
+        "pen.font = font;"
+        "return input.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight)"
+        "  - pen.measureText(input.value).width"
+    )
+    assert browser.script(free) >= 0
+    show(worker, "config?q=min_retrieve_tokens")
+    browser.wait_for(lambda: browser.text("main .search-count") == "1 match")
+    assert browser.script(free) >= 0
+
+
 def test_the_search_of_metrics_has_a_line_of_its_own_on_a_telephone(browser, worker, show):
     prefixes = ("process", "lmcache")
     worker.pages["/metrics"] = "".join("# TYPE %s:x gauge\n%s:x 1\n" % (2 * (p,)) for p in prefixes)

@@ -430,6 +430,7 @@ class Settings {
     const asked = parseRoute().query.get("q") || "";
     const find = (text) => this.table.search(text);
     this.search = searchBox("Search settings", find, { value: asked });
+    this.search.classList.add("wide");
     if (asked) find(asked);
     const tests = {
       set: isSet,
@@ -503,6 +504,7 @@ class Settings {
     append(body, h("div", { class: "tools" }, this.search, this.only, this.count));
     append(body, h("div", { class: "settings" }, this.table.element));
     this.table.update(this.rows);
+    sayMatches(this.search, this.table.shown.length);
     this.#compareSiblings();
   }
 

@@ -209,6 +209,7 @@ class LogLevels {
       columns: columns(this),
     });
     this.search = searchBox("Search loggers", (text) => this.table.search(text));
+    this.search.classList.add("wide");
     this.chips = h("div", { class: "chips", role: "group", "aria-label": "Loggers of" });
     this.form = new PrefixForm(this);
     this.frame = panelFrame({

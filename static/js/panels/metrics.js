@@ -689,6 +689,7 @@ class Metrics {
       this.table.search(text);
       return this.table.shown.length;
     });
+    this.found.classList.add("wide");
     const label = "Families by prefix";
     this.prefixes = h("div", { class: "chips", role: "group", "aria-label": label });
     this.zeroBox = h("input", { type: "checkbox", onchange: () => this.#filter() });
