@@ -169,6 +169,7 @@ def test_a_log_level_set_on_the_page_is_set_on_the_node(browser, demo, show):
     browser.focus(button)
     browser.press("Enter")
     wait_text(browser, "→ ERROR", ".toasts")
+    assert browser.text(".toasts").count(name) == 1, "it is said once"
     focused = "return document.activeElement.getAttribute('aria-label')"
     browser.wait_for(lambda: browser.script(focused) == "Level of " + name)
     assert (
@@ -190,6 +191,17 @@ def test_on_a_telephone_a_logger_has_its_effective_level(browser, demo, show):
         assert browser.script(f"return {wrap}.scrollWidth <= {wrap}.clientWidth")
     finally:
         browser.resize(1280, 800)
+
+
+def test_where_not_even_the_root_logger_has_a_level_all_are_logged(browser, worker, show):
+    worker.pages["/loglevel"] = "root: NOTSET\nlmcache: NOTSET\nlmcache.v1: INFO\n"
+    show(worker, "loglevels")
+    browser.wait_for(lambda: browser.count(".loggers td.effective") == 2)
+    assert browser.texts(".loggers td.own-level") == ["not set", "INFO"]
+    assert browser.texts(".loggers td.effective") == ["all levels", "INFO"]
+    assert "NOTSET" not in browser.text("main")
+    title = browser.attribute(".loggers thead th:nth-child(3)", "title")
+    assert "not even root, messages of all levels are logged" in title
 
 
 def test_all_loggers_of_a_prefix_are_set_together(browser, demo, show):

@@ -45,6 +45,8 @@ export const levelPath = (logger, level) =>
   `/loglevel?logger_name=${encodeURIComponent(logger)}&level=${level.toLowerCase()}`;
 
 const own = (level) => (level === "NOTSET" ? "not set" : level);
+// A root logger without a level lets everything through.
+const effective = (level) => (level === "NOTSET" ? "all levels" : level);
 const isOurs = (row) => row.name === "lmcache" || row.name.startsWith("lmcache.");
 const GROUPS = [
   ["lmcache", "LMCache", isOurs],
@@ -83,10 +85,12 @@ const columns = (panel) => [
     label: "Effective level",
     cls: "effective",
     width: 110,
-    title: "The logger’s level or, where it is not set, that of the nearest parent with one",
+    title:
+      "The logger’s level or, where it is not set, that of the nearest parent with one. " +
+      "If none has a level, not even root, messages of all levels are logged.",
     value: (row) => LEVELS.indexOf(row.effective),
-    text: (row) => row.effective,
-    search: (row) => row.effective,
+    text: (row) => effective(row.effective),
+    search: (row) => effective(row.effective),
   },
   {
     id: "set",
@@ -113,8 +117,9 @@ function levelBox(panel, row) {
     levelOptions(),
   );
   const send = async () => {
-    const said = await ctx.text(levelPath(row.name, box.value));
-    toast(`${row.name}: ${own(row.level)} → ${own(box.value)}. ${said.trim()}`, "good");
+    const said = (await ctx.text(levelPath(row.name, box.value))).trim();
+    const more = said.includes(row.name) && said.includes(box.value) ? "" : `. ${said}`;
+    toast(`${row.name}: ${own(row.level)} → ${own(box.value)}${more}`, "good");
     await panel.frame.run();
     panel.focusOn(row.name);
   };
