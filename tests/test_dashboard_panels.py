@@ -407,6 +407,8 @@ def test_a_worker_is_frozen_and_unfrozen(browser, demo, show):
     press(browser, "Freeze")
     press(browser, "Freeze", "dialog")
     wait_for(is_frozen)
+    wait_text(browser, "Freeze mode enabled", ".toasts")
+    assert "Freeze: Freeze" not in browser.text(".toasts"), "it is said once"
     press(browser, "Unfreeze")
     wait_for(lambda: not is_frozen())
     wait_text(browser, "not frozen")

@@ -60,7 +60,7 @@ function act(
       await working(control, async () => {
         try {
           const answer = await sendEither(ctx, method, [path, ...older], body);
-          toast(`${label}: ${said(answer)}`, "good");
+          toast(resultText(label, said(answer)), "good");
         } catch (error) {
           if (error.name === "AbortError") throw error;
           toast(`${label}: ${explain(error, ctx.node())}`, "bad");
@@ -82,6 +82,10 @@ async function sendEither(ctx, method, [path, ...others], body) {
     return sendEither(ctx, method, others);
   }
 }
+
+/** What was done and what the node said of it, which may begin with what was done. */
+const resultText = (label, text) =>
+  text.toLowerCase().startsWith(`${label.toLowerCase()} `) ? text : `${label}: ${text}`;
 
 function said(answer) {
   if (answer === null || typeof answer !== "object") return String(answer ?? "done");
