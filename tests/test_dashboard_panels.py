@@ -902,6 +902,7 @@ def test_a_range_before_the_history_says_when_that_begins_and_of_what_day_it_is(
             browser.wait_for(lambda: begins in browser.text("main"))
             shown = browser.texts(".span-box option")[0]
             assert re.match(r"\d+\s\w+\s\d\d:\d\d", shown), shown
+            assert not place or "tables show current values" in browser.text("main")
         assert browser.script("return document.documentElement.scrollWidth") == 360
     finally:
         browser.resize(1280, 800)

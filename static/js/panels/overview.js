@@ -199,12 +199,13 @@ class Overview {
     const fixed = !timeRange().live;
     // Charts tell of themselves when their values were.
     const hasFigures = !this.figures.tiles.hidden || this.caches.isConnected;
-    this.past.hidden = !time || !(fixed || (isAway(node) && hasFigures));
+    this.past.hidden = !(fixed || (time && isAway(node) && hasFigures));
     if (this.past.hidden) return;
     const isOlder = timeRange().to - time > SAME_TIME;
     const older = isOlder ? ` (last reported at ${clock(time)})` : "";
+    const atEnd = `Figures as of ${clock(timeRange().to)}, the end of this range${older}. `;
     const text = fixed
-      ? `Figures as of ${clock(timeRange().to)}, the end of this range${older}. ${LIVE}`
+      ? `${time ? atEnd : ""}${LIVE}`
       : `Figures are the last values reported, at ${clock(time)}.`;
     setText(this.past, text);
   }
