@@ -1093,7 +1093,7 @@ def test_a_change_of_more_nodes_than_a_sentence_names_is_confirmed(page, fleet):
     nodes = len(fleet.ask("/api/status").json()["nodes"])
     browser.wait_for(lambda: "of %d nodes in " % nodes in browser.text("dialog"))
     press(browser, "Cancel", "dialog")
-    assert not [url for url in browser.requests() if "/loglevel?" in url]
+    assert not [url for url in browser.requests() if "&level=" in url]
 
 
 @pytest.mark.parametrize("words", ["save_unf", "undo"])
@@ -1241,16 +1241,20 @@ def test_a_log_level_goes_to_a_selected_node_by_keyboard(page, demo):
     browser.press(*"ERR")
     tab_to(browser, 'e.matches("%s")' % box, 80)
     browser.press("Space")
+    said = "Now INFO on 1 node. Lasts until a node restarts."
+    browser.wait_for(lambda: said in browser.text("#bulk-advice"))
+    assert "now INFO" in browser.texts("main tbody td.wrap")
     tab_to(browser, "e.textContent === 'Apply to 1 node'", 80)
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main .progress") == "Applied to 1 of 1 node")
     answer = demo.ask("/proxy2/%s/loglevel?logger_name=lmcache" % WORKER)
     assert b"ERROR" in answer.body
+    browser.wait_for(lambda: "Now ERROR on 1 node." in browser.text("#bulk-advice"))
 
 
 HOLD = (
     "window.held = []; const send = window.fetch; window.fetch = (path, options) =>"
-    " /loglevel/.test(path) ? new Promise((go) => window.held.push(go))"
+    " /&level=/.test(path) ? new Promise((go) => window.held.push(go))"
     ".then(() => send(path, options)) : send(path, options)"
 )
 RELEASE = "for (const go of window.held.splice(0)) go()"

@@ -25,6 +25,7 @@ import { DataTable } from "../table.js";
 import { SETTABLE } from "../words.js";
 import { LEVELS, levelPath } from "../panels/loglevels.js";
 import { settingError, show } from "../panels/config.js";
+import { LevelsNow } from "./levelsnow.js";
 import { SettingFields } from "./settingfields.js";
 
 const MOST_LINES = 8; // of the preview
@@ -86,6 +87,7 @@ const FILTERS = [
   ["model", (node) => node.model],
 ];
 
+const LASTS = "Lasts until a node restarts";
 const CANCEL_TIP = "Stop waiting. What has been sent may still be applied.";
 
 const nothing = () => "";
@@ -112,7 +114,7 @@ const freeze = (label, path) => ({
  * danger}; `missing()` is what is still to be entered, `lacks` is said of a node that does not fit,
  * `more()` before it is applied; an `unseen` action has no effect on any figure.
  */
-function makeActions(inputs, change) {
+function makeActions(inputs, change, levels) {
   const { logger, level, backend } = inputs;
   const backendField = field("Backend", [backend, backendNames()]);
   const bypass = (label, verb) => ({
@@ -132,6 +134,7 @@ function makeActions(inputs, change) {
       label: "Set a log level",
       unseen: true,
       says: () => `Set the log level of ${logger.value.trim()} to ${level.value}`,
+      more: () => [levels.nowText(), LASTS].filter(Boolean),
       fields: [field("Logger", logger), field("Level", level)],
       missing: () => (logger.value.trim() ? "" : "Enter a logger."),
       fits: (node) => !NO_LOGGERS.includes(node.kind),
@@ -141,7 +144,7 @@ function makeActions(inputs, change) {
     setting: {
       label: "Change a setting",
       says: () => `Set ${change.setting} to ${show(change.read())}`,
-      more: () => [change.nowText(), "Lasts until a node restarts"].filter(Boolean),
+      more: () => [change.nowText(), LASTS].filter(Boolean),
       fields: change.fields,
       missing: () => change.missing,
       fits: hasSettings,
@@ -343,7 +346,8 @@ class BulkActions {
     this.action = "loglevel";
     this.inputs = makeInputs();
     this.change = new SettingFields(this.signal, () => this.draw());
-    this.actions = makeActions(this.inputs, this.change);
+    this.levels = new LevelsNow(this.signal, () => this.draw());
+    this.actions = makeActions(this.inputs, this.change, this.levels);
     this.#build();
     for (const one of Object.values(this.inputs)) one.addEventListener("input", () => this.draw());
     // Who types is not led on to the review in the middle of a word.
@@ -537,7 +541,8 @@ class BulkActions {
 
   /** What a node has now of what is about to be changed. */
   nowOf(node) {
-    return this.action === "setting" && this.fits(node) ? this.change.nowOf(node) : "";
+    const now = { setting: this.change, loglevel: this.levels }[this.action];
+    return now && this.fits(node) ? now.nowOf(node) : "";
   }
 
   #targets() {
@@ -621,6 +626,8 @@ class BulkActions {
     this.frame = 0;
     const nodes = this.#targets();
     if (this.action === "setting") this.change.update(nodes);
+    if (this.action === "loglevel" && !this.running)
+      this.levels.update(this.inputs.logger.value.trim(), nodes);
     const missing = this.current.missing();
     const ready = !missing;
     const isOpen = nodes.length && ready && !this.running && !this.#isApplied(nodes, ready);
@@ -706,6 +713,7 @@ class BulkActions {
   #begin(nodes, count) {
     this.running = true;
     this.canceled = new AbortController();
+    this.levels.forget();
     this.actionBox.disabled = true;
     this.effect.hidden = true;
     this.stop.hidden = false;
