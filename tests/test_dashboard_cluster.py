@@ -2270,6 +2270,19 @@ def test_the_figures_of_all_charts_are_shown_as_tables(show, server):
     browser.click(".charts-card .menu-box > button")
     click_text(browser, "Figures as a table", ".charts-card .menu")
     browser.wait_for(lambda: browser.count(".charts-card .chart-table table") == 4)
+    browser.resize(360, 800)
+    scrolled = (  # in a table that is wider than its place, the times stay, and a shadow tells
+        "return [...document.querySelectorAll('.chart-table .scroll')]"
+        ".filter((one) => one.scrollWidth > one.clientWidth + 100).map((one) => {"
+        " one.scrollLeft = 60; const time = one.querySelector('tbody th').getBoundingClientRect();"
+        " return [one.scrollLeft, time.left - one.getBoundingClientRect().left,"
+        " getComputedStyle(one).backgroundAttachment]; })"
+    )
+    try:
+        browser.wait_for(lambda: browser.script(scrolled))
+        assert [60, 0, "local, scroll"] in browser.script(scrolled)
+    finally:
+        browser.resize(1280, 800)
 
 
 # ---- the table
@@ -2621,7 +2634,9 @@ def test_the_heading_of_a_group_says_how_many_are_not_up_and_what_they_do_togeth
 
 
 @pytest.mark.parametrize("width", [1440, 768, 360])
-def test_the_heading_of_a_group_is_whole_beside_its_sums(show, server, width):
+def test_the_heading_of_a_group_is_whole_beside_its_sums(show, server, story, width):
+    for one in story.instances:
+        one["model"] = one["model"] and "meta/%s-3.3-70B-Instruct" % one["model"]
     browser = show(server, "/#/?by=model", "main tr.group .group-size")
     browser.resize(width, 900)
     inside = (
@@ -2631,9 +2646,17 @@ def test_the_heading_of_a_group_is_whole_beside_its_sums(show, server, width):
         ".filter((box) => box.width < 1 || box.right > table.right).length"
     )
     rows = "return [...document.querySelectorAll('main tr.group')].map((one) => one.offsetHeight)"
+    cut = (  # a long name keeps its end; it is cut only where sums are beside it
+        "return [...document.querySelectorAll('main tr.group b')].filter((one) =>"
+        " getComputedStyle(one).overflowX !== 'visible' && one.scrollWidth > one.clientWidth + 1)"
+        ".map((one) => one.title)"
+    )
+    titles = "return [...document.querySelectorAll('main tr.group b')].map((one) => one.title)"
     try:
         browser.wait_for(lambda: browser.script(inside) == 0)
         browser.wait_for(lambda: set(browser.script(rows)) <= {44, 45})
+        browser.wait_for(lambda: browser.script(cut) == [])
+        assert browser.script(titles)[-1] == "No model reported"
     finally:
         browser.resize(1280, 800)
 

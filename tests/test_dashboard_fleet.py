@@ -622,6 +622,17 @@ def test_the_ranks_of_an_instance_are_a_preset_and_what_differs_by_nature_is_lef
     browser.wait_for(lambda: "No nodes selected" in browser.text("main .panel .empty"))
     assert not browser.has("main .drift"), "the result of the former choice"
     assert browser.text("main .progress") == ""
+    browser.resize(360, 800)
+    ends = (  # a row that is cut says that there are more
+        "const list = document.querySelector('main .pick-list'); list.parentElement.open = true;"
+        "const end = list.getBoundingClientRect().bottom;"
+        "return [...list.children].map((one) => one.getBoundingClientRect())"
+        ".filter(({ top, bottom }) => top < end - 6 && bottom > end + 6).length"
+    )
+    try:
+        browser.wait_for(lambda: browser.script(ends) == 1)
+    finally:
+        browser.resize(1280, 800)
 
 
 def test_metrics_of_every_kind_are_offered_with_the_servers_labels(page, demo):
@@ -825,6 +836,7 @@ def test_the_place_of_a_prompt_is_found_by_keyboard(page, demo):
     assert browser.property("input[name=model]", "value") == "Qwen/Qwen3-32B"
     browser.click("main details.all summary")
     assert "1024 numbers" in browser.text("main pre.block")
+    assert browser.style("main pre.block", "white-space") == "pre-wrap"
     tab_to(browser, "e.textContent === 'Run'")
     browser.press("Enter")
     browser.wait_for(lambda: "4 chunks: " in browser.text("[aria-label='Results']"))

@@ -571,6 +571,7 @@ def test_a_log_level_set_on_the_selected_nodes_is_seen_on_each(page, fleet):
     assert any(text.startswith("Set the log level of lmcache.v1.cache_engine") for text in said)
     browser.click("main [aria-label='Review and apply'] summary")
     preview = browser.wait_for(lambda: browser.text("main pre.block"))
+    assert browser.style("main pre.block", "white-space") == "pre-wrap"
     assert preview.count("level=") == 3 and "demo001_worker2" in preview
     button(browser, "Apply to 3 nodes")
     browser.wait_for(lambda: browser.text("main .progress") == "Applied to 3 of 3 nodes")

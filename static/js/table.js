@@ -268,6 +268,8 @@ export class HeadingRow {
     this.signature = sig;
     replace(this.text, parts);
     for (const [id, cell] of this.cells) replace(cell, sums(id));
+    const isEmpty = this.cells.every(([, cell]) => !cell.firstChild);
+    this.element.classList.toggle("no-sums", isEmpty);
   }
 }
 

@@ -42,12 +42,13 @@ const KEPT = [...FILTERS, "by", "sort"]; // what the address holds
 const MOST_LETTERS = 34; // of an environment variable, on the narrowest screens
 const BAD = "bad"; // the state of nodes that are down or degraded, in links
 
+const NO_MODEL = "No model reported";
 const NO_VERSION = "No LMCache version reported";
 
 /** Ways to put rows under headings: id, label, heading of a row. */
 const GROUPS = [
   ["", "No grouping", null],
-  ["model", "By model", (row) => row.model || "No model reported"],
+  ["model", "By model", (row) => row.model || NO_MODEL],
   ["version", "By version", (row) => (row.kind !== "engine" && versionOf(row)) || NO_VERSION],
   ["proxy", "By frontend", (row) => proxyOf(row)],
 ];
@@ -55,6 +56,12 @@ const GROUPS = [
 function proxyOf(row) {
   const { proxy } = row.node || row.nodes[0] || { proxy: "local_proxy" };
   return proxy === "local_proxy" ? "This frontend" : proxy;
+}
+
+/** Groups with the worst node first; of alike ones, that of rows without the property is last. */
+function groupRank(rows, of) {
+  const state = Math.min(...rows.map((row) => STATE_ORDER[row.state] ?? 2));
+  return state + ([NO_MODEL, NO_VERSION].includes(of(rows[0])) ? 0.5 : 0);
 }
 
 /** What the user chose, kept while other views are shown. */
@@ -423,7 +430,7 @@ class Filters {
     this.table.table.group(
       module && {
         of,
-        rank: (rows) => Math.min(...rows.map((row) => STATE_ORDER[row.state] ?? 2)),
+        rank: (rows) => groupRank(rows, of),
         hasSums: true,
         head: (rows, name) => module.groupHead(rows, name, this.table.table),
       },

@@ -2,7 +2,7 @@
 // nodes are not up, and what they do together.
 
 import { isNumber } from "../chartmath.js";
-import { countMark } from "../controls.js";
+import { countMark, fitted } from "../controls.js";
 import { h } from "../dom.js";
 import { plural } from "../format.js";
 import { metricUnit, STATE_ORDER } from "../words.js";
@@ -61,11 +61,12 @@ export function groupHead(rows, name, table) {
     .map((state) => [state, nodes.filter((node) => node.state === state).length])
     .filter(([, count]) => count);
   const metrics = sumsOf(rows);
-  const last = name.slice(name.lastIndexOf("/") + 1);
+  const owner = name.slice(0, name.lastIndexOf("/") + 1);
+  const last = name.slice(owner.length);
   return {
     sig: JSON.stringify([name, size, counts, metrics]),
     parts: [
-      h("b", { title: name }, h("span", {}, name.slice(0, name.length - last.length)), last),
+      h("b", { title: name }, owner && h("span", { class: "owner" }, owner), fitted(last)),
       h(
         "span",
         { class: "group-size" },
