@@ -366,7 +366,12 @@ class BulkActions {
     );
     this.fields = h("div", { class: "contents" });
     const label = "Requests that will be sent";
-    this.preview = h("pre", { class: "block wrapped", tabindex: "0", role: "region", "aria-label": label });
+    this.preview = h("pre", {
+      class: "block wrapped",
+      tabindex: "0",
+      role: "region",
+      "aria-label": label,
+    });
     this.requests = h("details", { class: "requests" }, h("summary", {}, "Requests"), this.preview);
     this.advice = h("p", { id: "bulk-advice" });
     this.down = h("p", { id: "bulk-down", class: "odd-mark", hidden: true });

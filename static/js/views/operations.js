@@ -421,7 +421,12 @@ export class CacheOperations {
     const look = { class: "field-error", id: "operation-problem", role: "alert", hidden: true };
     this.problem = h("p", look);
     const label = "Requests that will be sent";
-    this.preview = h("pre", { class: "block wrapped", tabindex: "0", role: "region", "aria-label": label });
+    this.preview = h("pre", {
+      class: "block wrapped",
+      tabindex: "0",
+      role: "region",
+      "aria-label": label,
+    });
     const summary = h("summary", { class: "muted" }, label);
     this.requests = h("details", { class: "all", hidden: true }, summary, this.preview);
     this.table = h("div", { "aria-live": "polite" });
