@@ -6594,20 +6594,28 @@ def why_unresolved(alert: Alert, states: Sequence[NodeState]) -> str:
     return "nodes down" if silent and (lasts or is_unseen) else ""
 
 
+class AlertEnd(NamedTuple):
+    """Why an alert ended that was not resolved, and when it was no longer evaluated."""
+
+    reason: str
+    at: float  # monotonic seconds
+
+
 class AlertBook:
     """Alerts that last, with hysteresis: in how many rounds a condition held or was absent."""
 
     def __init__(self) -> None:
         self.is_round = True  # an evaluation after a refresh counts for no round
-        # By id: why an alert ended in this evaluation that was not resolved.
-        self.end_reasons: Dict[str, str] = {}
+        # By id: the alerts that ended in this evaluation and were not resolved.
+        self.ends: Dict[str, AlertEnd] = {}
         self._active: Dict[str, Alert] = {}
         self._count: Dict[str, int] = {}
-        self._silent: Dict[str, str] = {}  # by id: the first reason not to evaluate it
+        # By id: the first reason not to evaluate it, and since when there is one.
+        self._silent: Dict[str, AlertEnd] = {}
 
     def begin(self, is_round: bool) -> None:
         """Begin an evaluation of all conditions."""
-        self.is_round, self.end_reasons = is_round, {}
+        self.is_round, self.ends = is_round, {}
 
     def is_active(self, key: str) -> bool:
         return key in self._active
@@ -6618,11 +6626,11 @@ class AlertBook:
         now: float,
         raise_after: int = 1,
         clear_after: int = 1,
-        end_reason: str = "",
+        end: AlertEnd | None = None,
     ) -> None:
         """Note one evaluation of a condition; the text is "" when it does not hold.
 
-        ``end_reason`` says why that does not show that the alert is resolved.
+        ``end`` says why that does not show that the alert is resolved.
         """
         key, active = alert.id, self._active.get(alert.id)
         count = self._count.pop(key, 0) + self.is_round
@@ -6633,29 +6641,29 @@ class AlertBook:
                 self._silent.pop(key, None)
         elif count < needed and needed > 1:
             self._count[key] = count
-            if end_reason:
-                self._silent.setdefault(key, end_reason)
+            if end:
+                self._silent.setdefault(key, end)
         elif active is None:
             self._active[key] = alert
             log.warning("alert: %s", alert.text)
         else:
-            if end_reason:  # A node that was down has no metrics at first when it is back.
-                end_reason = self._silent.get(key, end_reason)
-            how = f"ended ({end_reason})" if end_reason else "resolved"
-            lasted = spoken_time(now - active.since)
+            if end:  # A node that was down has no metrics at first when it is back.
+                end = self._silent.get(key, end)
+            how = f"ended ({end.reason})" if end else "resolved"
+            lasted = spoken_time(max(0.0, (end.at if end else now) - active.since))
             log.warning("alert %s after %s: %s", how, lasted, active.text)
-            self._end(key, end_reason)
+            self._end(key, end)
 
-    def _end(self, key: str, end_reason: str) -> None:
+    def _end(self, key: str, end: AlertEnd | None) -> None:
         del self._active[key]
         self._silent.pop(key, None)
-        if end_reason:
-            self.end_reasons[key] = end_reason
+        if end:
+            self.ends[key] = end
 
-    def keep_only(self, seen: set[str]) -> None:
+    def keep_only(self, seen: set[str], now: float) -> None:
         """Forget the alerts of removed nodes."""
         for key in set(self._active) - seen:
-            self._end(key, "node removed")
+            self._end(key, AlertEnd("node removed", now))
         for key in set(self._count) - seen:
             del self._count[key]
 
@@ -6904,10 +6912,10 @@ class AlertEvents:
         """What happened in the minutes before an alert (by its id), as sentences."""
         return self._nearby.get(alert, ())
 
-    def follow(self, alerts: Sequence[Alert], end_reasons: Mapping[str, str]) -> None:
+    def follow(self, alerts: Sequence[Alert], ends: Mapping[str, AlertEnd]) -> None:
         """Compare the alerts that last with those of the last call; one call at a time.
 
-        ``end_reasons`` say, by id, why those ended that were not resolved.
+        ``ends`` say, by id, why and when those ended that were not resolved.
         """
         raised = [alert for alert in alerts if self._is_news(alert)]
         before = self._events.recent(2 * NEARBY_SECONDS) if raised else []
@@ -6932,7 +6940,9 @@ class AlertEvents:
             # Without a value the last sentence says most: the error may have become another.
             last = self._last[key]
             text = last.text if last.value is None else ""
-            self._events.close(f"alert:{key}", text, end_reasons.get(key, ""))
+            end = ends.get(key)
+            how = (end.reason, self._events.clock.unix(end.at)) if end else ()
+            self._events.close(f"alert:{key}", text, *how)
         self._last = lasting
 
     def _is_news(self, alert: Alert) -> bool:
@@ -7634,7 +7644,7 @@ class Judge:
             for state in states:
                 peers = [peer for peer in groups.get(state.instance_id, ()) if peer is not state]
                 seen.update(self._evaluate_node(state, peers, now, *periods))
-            self.book.keep_only(seen)
+            self.book.keep_only(seen, now)
             self._watched.version += 1
             is_overloaded = self.book.is_active("frontend_overloaded")
             self._watched.events.follow(states, is_overloaded)
@@ -7672,7 +7682,9 @@ class Judge:
             alert = Alert(alert_id, rule.name, rule.severity, key, finding.text, since, instance)
             alert = alert._replace(value=finding.value, reason=finding.reason)
             polls = (rule.raise_after, rule.clear_after)
-            self.book.see(alert, now, *polls, silent or finding.end_reason)
+            reason = silent or finding.end_reason
+            at = state.since if silent == "node down" else now
+            self.book.see(alert, now, *polls, AlertEnd(reason, at) if reason else None)
             if not self.book.is_active(alert_id):
                 state.forget_past(rule.name)
             yield alert_id
@@ -7704,10 +7716,11 @@ class Judge:
         states = list(self._watched.nodes.values())
         alerts.update((alert.id, alert) for alert in cluster_findings(states, alerts, now))
         for alert in alerts.values():
-            end_reason = "" if alert.text else why_unresolved(alert, states)
+            reason = "" if alert.text else why_unresolved(alert, states)
             rule = CLUSTER_RULES[alert.rule]
             polls = (rule.raise_after, rule.clear_after)
-            self.book.see(alert._replace(since=now), now, *polls, end_reason)
+            end = AlertEnd(reason, now) if reason else None
+            self.book.see(alert._replace(since=now), now, *polls, end)
         return list(alerts)
 
 
@@ -8468,7 +8481,7 @@ class Monitor:
     def _conclude(self, is_round: bool) -> None:
         with self._concluding:
             self._judge.evaluate(is_round)
-            self._alert_events.follow(self.alerts(), self._judge.book.end_reasons)
+            self._alert_events.follow(self.alerts(), self._judge.book.ends)
         self._document.publish()
 
     def _refresh_old(self, wait: bool) -> None:

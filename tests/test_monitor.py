@@ -750,7 +750,7 @@ def test_an_alert_needs_its_condition_several_times_to_come_and_to_go():
 def test_alerts_of_nodes_that_are_gone_go_with_them():
     book = lf.AlertBook()
     book.see(lf.Alert("down:w0", "node_down", "critical", "w0", "bad", 1.0), 1.0)
-    book.keep_only(set())
+    book.keep_only(set(), 2.0)
     assert book.alerts() == []
 
 

@@ -833,24 +833,30 @@ def rising_then(end):
 def test_an_alert_that_is_no_longer_evaluated_names_the_first_reason(reasons, ended):
     book, alert = lf.AlertBook(), lf.Alert("r:w0", "r", "warning", "w0", "It rises", 0.0, None)
     book.see(alert, 0.0)
-    for reason in reasons:
+    for now, reason in enumerate(reasons, 10):
         assert book.is_active("r:w0")
         book.begin(True)
-        book.see(alert._replace(text=""), 10.0, clear_after=3, end_reason=reason)
-    assert not book.is_active("r:w0") and book.end_reasons.get("r:w0") == ended
+        end = lf.AlertEnd(reason, now) if reason else None
+        book.see(alert._replace(text=""), now, clear_after=3, end=end)
+    assert not book.is_active("r:w0")
+    assert book.ends.get("r:w0") == (lf.AlertEnd(ended, 10) if ended else None)
     book.see(alert, 20.0)
     # It holds again: what kept it from being evaluated before that is no reason for its end.
-    book.see(alert._replace(text=""), 25.0, clear_after=3, end_reason="node down")
+    book.see(alert._replace(text=""), 25.0, clear_after=3, end=lf.AlertEnd("node down", 25.0))
     book.see(alert, 28.0)
     book.begin(True)
-    book.see(alert._replace(text=""), 30.0, end_reason="no metrics")
-    assert book.end_reasons == {"r:w0": "no metrics"}
+    book.see(alert._replace(text=""), 30.0, end=lf.AlertEnd("no metrics", 30.0))
+    assert book.ends == {"r:w0": lf.AlertEnd("no metrics", 30.0)}
 
 
 def test_an_alert_on_figures_is_not_resolved_by_its_node_going_down():
     load = rising_then(lambda load: load.cluster.answers.clear())
     [(text, reason)] = ends_of(load, "evictions_rising")
     assert (text[:27], reason) == ("Evictions are rising on w0:", "node down")
+    events = load.cluster.monitor.events.query()["events"]
+    (alert,) = [event for event in events if event.get("rule") == "evictions_rising"]
+    (down,) = [event for event in events if event["kind"] == "node_down"]
+    assert alert["until"] == down["time"], "it is not active while its node is down"
     load.cluster.answers["w0"] = {}
     assert "evictions_rising" in load.run(400, evictions=40)[-1]
     load.run(400)
