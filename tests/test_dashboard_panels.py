@@ -1993,6 +1993,10 @@ def test_the_head_of_a_node_has_even_tabs_and_its_state_beside_its_alerts(
         browser.wait_for(lambda: "alert" in browser.text(".page-head"))
         state, alerts = (browser.box(".page-head > span:nth-of-type(%d)" % n) for n in (1, 2))
         assert state[1] == alerts[1]
+        browser.click(".live")
+        browser.wait_for(lambda: re.search(r"\d alerts? now", browser.text(".page-head")))
+        browser.click(".live")
+        browser.wait_for(lambda: "now" not in browser.text(".page-head"))
     finally:
         browser.resize(1280, 800)
 

@@ -295,7 +295,8 @@ function alertCount(node, alerts) {
   const state = critical ? "down" : "degraded";
   const sign = h("span", { "aria-hidden": "true" }, critical ? "■" : "◆");
   const props = { class: `state ${state}`, href: nodeLink(node) };
-  return h("a", props, sign, ` ${plural(alerts.length, "alert")}`);
+  const now = timeRange().live ? "" : " now";
+  return h("a", props, sign, ` ${plural(alerts.length, "alert")}${now}`);
 }
 
 class NodePage {
