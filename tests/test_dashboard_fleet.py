@@ -490,7 +490,9 @@ def test_cards_of_a_row_are_no_higher_than_what_is_in_them(page, demo):
     lefts = "return [...new Set([...document.querySelectorAll('.own-panels > .panel')].map("
     assert browser.script(lefts + "(one) => one.getBoundingClientRect().left))].length") == 1
     browser = page(demo, "#/node/llama70b-a_api")
-    browser.wait_for(lambda: "No active alerts for this node itself" in browser.text("main .alert-card"))
+    browser.wait_for(
+        lambda: "No active alerts for this node itself" in browser.text("main .alert-card")
+    )
     browser.wait_for(lambda: browser.has("main .event-card .events li"))
     alerts, events = browser.box("main .alert-card"), browser.box("main .event-card")
     assert events[1] >= alerts[1] + alerts[3]
