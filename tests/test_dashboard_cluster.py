@@ -902,9 +902,9 @@ def test_a_viewer_who_may_not_edit_sees_the_undo_and_what_it_needs(show, server,
     browser.wait_for(lambda: needs in browser.attribute(".events .undo", "title"))
     browser.click(".events .undo")
     browser.wait_for(lambda: browser.property("main [name=value]", "value") == "256")
-    last = "main .actions button:last-of-type"
-    browser.wait_for(lambda: (browser.attribute(last, "title") or "").startswith("Read-only"))
-    assert browser.property(last, "disabled")
+    apply = "main section[aria-label='Review and apply'] button.primary"
+    browser.wait_for(lambda: (browser.attribute(apply, "title") or "").startswith("Read-only"))
+    assert browser.property(apply, "disabled")
 
 
 def test_names_in_alerts_and_events_lead_to_their_pages(show, server):
