@@ -711,13 +711,15 @@ def test_a_latency_of_the_cluster_names_the_slowest_instance_and_says_what_it_co
     assert "p99" in tile("TTFT") and rest in tile("TTFT")
 
 
-def test_an_mp_server_counts_as_an_instance(show, server, story):
+def test_an_mp_server_does_not_count_as_an_instance(show, server, story):
     for key in ("mp-0", "mp-1"):
         one = {"id": key, "name": key, "nodes": [key], "kinds": ["mp"], "metrics": {}}
         story.instances.append({**story.instances[0], **one, "state": "up", "spread": {}})
-    browser = show(server)
-    names = {one["name"] for one in story.instances}
-    browser.wait_for(lambda: " %d instances" % len(names) in browser.text(".page-head"))
+    browser = show(server, "/#/?by=model")
+    said = "%d nodes · 2 instances · 2 MP servers" % len(story.nodes)
+    browser.wait_for(lambda: said in browser.text(".page-head"))
+    counts = [one for one in browser.texts("main tr.group .group-size") if "instance" in one]
+    assert len(counts) == 1 and counts[0].startswith("2 instances · 12 nodes"), counts
 
 
 def test_a_link_to_what_is_down_or_degraded_says_so_and_is_undone_by_a_press(show, server, story):
@@ -3590,8 +3592,13 @@ def test_many_instances_are_listed_by_what_needs_attention(show, fleet):
     browser = show(fleet)
     browser.wait_for(lambda: browser.texts("nav .side-title") == ["Needs attention", "Healthy"])
     assert browser.texts("nav .side-tree summary")[0].split("\n")[0] == "■"
-    # Two instances have a node that is down, twelve a far lower hit rate; MP servers count, too.
-    assert "194 instances" in browser.texts("nav .side-line")[0]
+    # Two instances have a node that is down, twelve a far lower hit rate.
+    lines = [one.split("\n")[2:] for one in browser.texts("nav .side-line")]
+    assert lines[:2] == [["186 instances", "930"], ["8 MP servers", "8"]]
+    assert "200 instances · 8 MP servers" in browser.text(".page-head").replace("\n", " ")
+    browser.click("nav .side-line:nth-of-type(2)")
+    browser.wait_for(lambda: "kind=mp" in browser.url)
+    browser.wait_for(lambda: len(browser.texts(NAMES)) == 8)
 
 
 def test_instances_that_are_up_need_attention_by_their_alerts_then_as_outliers(show):
@@ -3671,7 +3678,7 @@ def test_an_alert_on_all_instances_fills_no_list(show):
         assert listed[2:4] == ["llama70b-001\nconfig drift", "llama70b-002\nconfig drift"]
         assert browser.count("nav .side-tree summary") == 12
         assert browser.text("nav .side-more") == "and 188 more"
-        assert browser.texts("nav .side-line")[0].split("\n")[1:] == ["up", "8 instances", "8"]
+        assert browser.texts("nav .side-line")[0].split("\n")[1:] == ["up", "8 MP servers", "8"]
         browser.click("nav .side-more")
         browser.wait_for(lambda: browser.count("nav .side-tree summary") == 200)
         assert browser.script("return document.activeElement.textContent") == "Show fewer"
@@ -3717,12 +3724,12 @@ def test_a_fleet_says_how_many_nodes_its_sums_still_lack(show):
     story.nodes[0]["error"] = "connection refused"
     with StoryServer(story) as server:
         browser = show(server)
-        said = "209 nodes, 59 not polled yet · 40 instances"
+        said = "209 nodes, 59 not polled yet · 40 instances · 8 MP servers"
         browser.wait_for(lambda: browser.text(".page-head > .muted") == said)
         for one in story.nodes[1:]:
             one["state"] = "up"
         poll(browser)
-        said = "209 nodes · 40 instances"
+        said = "209 nodes · 40 instances · 8 MP servers"
         browser.wait_for(lambda: browser.text(".page-head > .muted") == said)
 
 
@@ -3741,7 +3748,8 @@ def test_on_a_tablet_no_dot_ends_a_line_of_the_head_and_the_tools_have_two_lines
                 " return Math.round((box.top + box.bottom) / 16); })).size"
             )
             # Those that begin a line have their dot outside, where it is cut off.
-            assert browser.texts(".page-head .dots .gap") == ["209 nodes", "· 40 instances"]
+            counts = ["209 nodes", "· 40 instances", "· 8 MP servers"]
+            assert browser.texts(".page-head .dots .gap") == counts
             assert browser.style(".page-head .dots", "clip-path").endswith("12px)")
             browser.wait_for(lambda: browser.script(lines, ".instance-tools > *") == 2)
         finally:

@@ -310,15 +310,17 @@ function sectionsOf(groups) {
 function summaryOf(groups) {
   const count = (kind) => groups.filter((group) => group.kind === kind);
   const nodes = (list) => list.reduce((sum, group) => sum + group.nodes.length, 0);
-  const instances = [...count("instance"), ...count("mp")];
+  const instances = count("instance");
+  const servers = nodes(count("mp"));
   const frontends = count("frontend");
   return [
     [
-      plural(count("instance").length + nodes(count("mp")), "instance"),
+      plural(instances.length, "instance"),
       nodes(instances),
       "#/?state=up",
       "Show all nodes that are up",
     ],
+    [plural(servers, "MP server"), servers, "#/?kind=mp"],
     ["Other nodes", nodes(count("other")), "#/?group=other"],
     [`${plain(frontends.length)} frontends`, nodes(frontends), "#/nodes"],
   ].filter(([, number]) => number);

@@ -6,7 +6,7 @@ import { h, replace, setText, svg } from "../dom.js";
 import { byName, format, NONE, parts, plain, plural } from "../format.js";
 import { store } from "../server.js";
 import { metricLabel, stateRank, STATES } from "../words.js";
-import { alertsOn, instancesOf, outliersIn, rankOf } from "./instances.js";
+import { alertsOn, instancesOf, instanceWords, outliersIn, rankOf } from "./instances.js";
 
 const PITCHES = [16, 15, 14, 13, 12, 11, 10]; // px from one square to the next
 const HEIGHT = 520; // px that the map has: its squares are as large as that allows
@@ -439,8 +439,10 @@ export class FleetMap {
           [one.nodes.length > 1 && rankOf(node), format(worst, unit)].filter(Boolean).join(" · "),
           "",
         ]);
-    if (byState && this.fitting && instances.length && !rows.length)
-      rows.push(["", `none of ${plural(instances.length, "instance")}`, ""]);
+    if (byState && this.fitting && instances.length && !rows.length) {
+      const nodes = this.status.nodes.filter(({ key }) => this.fitting.has(key));
+      rows.push(["", `none of ${instanceWords(instances, nodes).join(" and ")}`, ""]);
+    }
     this.worstTitle.hidden = !rows.length;
     setText(this.worstTitle, byState ? "Needs attention" : "Worst instances");
     const signature = JSON.stringify(rows);

@@ -109,6 +109,17 @@ const alertsIn = oncePerStatus((status) => {
   return found;
 });
 
+/** Whether it has no engine: an MP server by itself is listed as an instance, too. */
+export const isServer = ({ kinds }) => kinds.every((kind) => kind === "mp");
+
+/** How many there are: "165 instances" and "8 MP servers", as far as there are any. */
+export function instanceWords(instances, nodes) {
+  const engines = instances.filter((one) => !isServer(one)).length;
+  const servers = nodes.filter(({ kind }) => kind === "mp").length;
+  const words = [engines && plural(engines, "instance"), servers && plural(servers, "MP server")];
+  return words.filter(Boolean);
+}
+
 /** The alerts on these names: {text: "evictions rising" or "2 alerts", title}; null without. */
 export function alertsOn(status, names) {
   const known = alertsIn(status);
@@ -758,7 +769,7 @@ function trendCell(row) {
  * count nodes. An MP server is an instance.
  */
 export function sizeText(status) {
-  const instances = instancesOf(status).length;
+  const words = instanceWords(instancesOf(status), status.nodes);
   const frontends = frontendsOf(status);
   const down = frontends.filter(({ state }) => state === "down").length;
   const others = plural(frontends.length, "other frontend");
@@ -766,7 +777,7 @@ export function sizeText(status) {
   const coming = status.nodes.filter(({ state, error }) => state === "unknown" && !error).length;
   return [
     plural(status.nodes.length, "node") + (coming ? `, ${plain(coming)} not polled yet` : ""),
-    instances > 1 ? plural(instances, "instance") : "",
+    ...(words.join() === "1 instance" ? [] : words),
     frontends.length ? others + (down ? `, ${plain(down)} down` : "") : "",
   ]
     .filter(Boolean)
