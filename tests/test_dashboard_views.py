@@ -518,9 +518,11 @@ def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_t
     )
     assert browser.script(cut) == []  # every label of the axes is whole
     browser.box("main .chart-svg")
-    left, top, width = browser.script(
+    left, top, width, last = browser.script(
         "const b = document.querySelector('main .chart-svg').getBoundingClientRect(); "
-        "return [b.left, b.top, b.width]"
+        "const line = document.querySelector('main svg path.line'); "
+        "const end = line.getPointAtLength(line.getTotalLength()); "
+        "return [b.left, b.top, b.width, b.left + end.x]"
     )
     mouse = lambda kind, share: browser.devtools(  # noqa: E731
         "Input.dispatchMouseEvent",
@@ -531,7 +533,7 @@ def test_a_chart_says_its_values_under_the_pointer_zooms_by_dragging_and_has_a_t
         buttons=1,
         clickCount=1,
     )
-    browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=left + width - 14, y=top + 60)
+    browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=last, y=top + 60)
     browser.wait_for(
         lambda: (
             "demo000_worker0" in browser.text("main .chart-tip")
