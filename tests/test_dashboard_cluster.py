@@ -3302,6 +3302,9 @@ def test_the_legend_of_the_map_has_a_bar_for_what_there_is_and_short_limits(show
     click_text(browser, "Hit rate", ".map-card")
     browser.wait_for(lambda: "%" in browser.text(".map-side .scale"))
     assert ".0%" not in browser.text(".map-side .scale")
+    assert browser.text(".map-side h3") == "Nodes by hit rate"
+    click_text(browser, "L1 memory", ".map-card")
+    browser.wait_for(lambda: browser.text(".map-side h3") == "Nodes by L1 memory")
 
 
 # How far heads, and what is below a figure, end from the figures of their column.

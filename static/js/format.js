@@ -333,6 +333,9 @@ export function middle(text, length = 28) {
 export const plural = (count, one, many = one + "s") =>
   `${plain(count)} ${count === 1 ? one : many}`;
 
+/** A text as it goes on within a sentence; "L1" and "TTFT" stay as they are. */
+export const within = (text) => text.replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase());
+
 /** The unit that a Prometheus name tells. */
 export function unitOf(name) {
   if (/(^|_)(bytes|byte)(_total)?$|_bytes|usage$|_size_bytes/.test(name) && !/count/.test(name))

@@ -27,6 +27,7 @@ import {
   serverNow,
   untilText,
   when,
+  within,
 } from "../format.js";
 import { instanceName, notify, poll, sendJson, shownNow, store, trusted } from "../server.js";
 import { pastTense, SEVERITIES } from "../words.js";
@@ -412,7 +413,7 @@ function adviceOf({ advice, change, until }) {
   if (!change) return advice;
   const { setting } = change;
   const { time, isUndone } = undoOf(change) || {}; // without time it can still be undone
-  const other = advice.charAt(0).toLowerCase() + advice.slice(1);
+  const other = within(advice);
   const otherwise = (condition) => (advice ? ` If ${condition}, ${other}` : "");
   if (isUndone) {
     const done = `The change of ${setting} was undone at ${hour(time)}`;
@@ -435,7 +436,7 @@ function factOfRow(row) {
   const where = alike ? plural(new Set(alike.map((one) => one.node)).size, "node") : node;
   const [, changes] = (kind === "changed" && / changed: (.*)$/.exec(row.text)) || [];
   if (!changes && kind === "node_down") return `restart on ${where}`;
-  const said = eventText(row).replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase());
+  const said = within(eventText(row));
   const fact = changes ? `${changes.replace(BY, "")} on ${where}` : said;
   return fact + (by && from ? `, by ${by} from ${from}` : "");
 }

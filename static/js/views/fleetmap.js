@@ -3,7 +3,7 @@
 import { isNumber } from "../chartmath.js";
 import { button, fitted, instanceLink, nodeLink, outlierFigure, outlierText } from "../controls.js";
 import { h, replace, setText, svg } from "../dom.js";
-import { byName, format, NONE, parts, plain, plural } from "../format.js";
+import { byName, format, NONE, parts, plain, plural, within } from "../format.js";
 import { store } from "../server.js";
 import { metricLabel, stateRank, STATES } from "../words.js";
 import { alertsOn, instancesOf, instanceWords, outliersIn, rankOf } from "./instances.js";
@@ -420,7 +420,7 @@ export class FleetMap {
     this.worstTitle = h("h3");
     replace(
       this.sideBox,
-      h("h3", {}, `Nodes by ${this.mode[1].toLowerCase()}`),
+      h("h3", {}, `Nodes by ${within(this.mode[1])}`),
       h("ul", { class: "scale" }, items),
       this.worstTitle,
       this.worst,
