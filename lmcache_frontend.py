@@ -4615,11 +4615,31 @@ def merge_rates(ranked: Sequence[Tuple[str, Dict[str, float]]]) -> Dict[str, flo
     return {name: value / max(1, len(counting.get(name, ()))) for name, value in sums.items()}
 
 
-def merge_buckets(several: Iterable[BucketCounts]) -> BucketCounts:
-    """Add up buckets by their upper bounds, as PromQL's ``sum by (le)`` does."""
-    counts = by_key(dict(zip(*buckets)) for buckets in several)
-    bounds = tuple(sorted(counts))
-    return bounds, array("d", [sum(counts[bound]) for bound in bounds])
+def merge_buckets(several: Sequence[BucketCounts]) -> BucketCounts:
+    """Add up buckets by their upper bounds, as PromQL's ``sum by (le)`` does.
+
+    Engines and versions may have other bounds than the rest. PromQL adds such counts to nothing,
+    and its quantiles can then lie above those of all parts: here all count at all bounds.
+    """
+    bounds = several[0][0]
+    if all(one == bounds for one, _ in several):
+        return bounds, array("d", map(sum, zip(*(counts for _, counts in several))))
+    bounds = tuple(sorted({bound for one, _ in several for bound in one}))
+    return bounds, array("d", [sum(count_at(one, bound) for one in several) for bound in bounds])
+
+
+def count_at(buckets: BucketCounts, bound: float) -> float:
+    """The cumulative count at any bound: linear within a bucket, as ``quantile`` reads it."""
+    bounds, counts = buckets
+    i = bisect.bisect_left(bounds, bound)
+    if i == len(bounds):
+        return counts[-1]
+    lower, below = (bounds[i - 1], counts[i - 1]) if i else (0.0, 0.0)
+    if bounds[i] == bound:
+        return counts[i]
+    if bounds[i] == float("inf") or bound <= lower:
+        return below
+    return below + (counts[i] - below) * (bound - lower) / (bounds[i] - lower)
 
 
 def by_key(tables: Iterable[Mapping]) -> Dict:

@@ -571,6 +571,20 @@ def test_quantiles_of_several_nodes_come_from_all_their_buckets():
     assert figures["store_p50"] == 1.0
 
 
+def test_a_quantile_of_nodes_with_other_buckets_is_between_theirs():
+    name = b"lmcache:time_to_store_bucket"
+    fine = b'%s{le="0.2"} %%d\n%s{le="0.4"} %%d\n%s{le="+Inf"} %%d\n' % (name, name, name)
+    coarse = b'%s{le="0.3"} %%d\n%s{le="5"} %%d\n%s{le="+Inf"} %%d\n' % (name, name, name)
+    nodes = [member("w0", fine, 0, 100, 100), member("w1", coarse, 100, 100, 100)]
+    alone = [lf.aggregate([one])["store_p50"] for one in nodes]
+    assert alone == [pytest.approx(0.3), pytest.approx(0.15)]
+    # 150 of 200 are below 0.3, 200/3 of them below 0.2.
+    assert lf.aggregate(nodes)["store_p50"] == pytest.approx(0.2 + 0.1 * (100 - 200 / 3) / (250 / 3))
+    # What is above the last bound of one may be above that of the other, too.
+    nodes = [member("w0", fine, 0, 0, 100), member("w1", coarse, 0, 100, 100)]
+    assert lf.aggregate(nodes)["store_p50"] == 5.0
+
+
 def test_what_the_engines_page_repeats_of_lmcache_counts_once():
     page = HITS + b"lmcache:local_cache_usage %d\n"
     engine = page + b"vllm:num_requests_running %d\n"
