@@ -688,6 +688,16 @@ def test_compare_lists_worst_first_by_the_figure_it_shows_and_equal_ones_by_name
     assert len(known) > 10 and rows[: len(known)] == sorted(known), rows
 
 
+def test_compare_takes_the_worst_of_more_reachable_nodes_than_it_can_draw_and_says_so(page, fleet):
+    browser = page(fleet, "#/compare?metric=lookup_hit_rate&preset=reachable")
+    browser.wait_for(lambda: browser.count("main .isolate") > 10)
+    chosen = "select[aria-label=Preset] option:checked"
+    assert browser.text(chosen) == "60 worst reachable nodes"
+    assert re.fullmatch(
+        r"Nodes: 60 of 122 \(of 1[12]\d reachable nodes\)", browser.text("main .picker summary")
+    )
+
+
 def test_the_search_leads_to_comparisons_whatever_the_order_of_the_words(page, fleet):
     browser = page(fleet, "#/")
     browser.wait_for(lambda: browser.has("main .data tbody th"))

@@ -255,6 +255,28 @@ def test_a_legend_does_not_repeat_the_title_and_has_shares_after_what_is_whole(r
     assert run("chart.js", body, shares) == lists
 
 
+@pytest.mark.parametrize(
+    "count, down, having, first, chosen",
+    [
+        (62, 2, 62, 0, 60),  # all, in their order
+        (70, 1, 70, 68, 60),  # the worst of those that are up
+        (70, 1, 3, 2, 60),  # and others, where few have the metric
+    ],
+)
+def test_compare_takes_the_worst_of_more_reachable_nodes_than_it_draws(
+    run, count, down, having, first, chosen
+):
+    body = (
+        "const [count, down, having] = given;"
+        "const nodes = Array.from({length: count}, (_, i) => ({key: `w${i}`,"
+        " state: i < count - down ? 'up' : 'down',"
+        " metrics: i < having ? {lookup_hit_rate: 1 - i / 100} : {}}));"
+        "const found = mostReachable(nodes, 'lookup_hit_rate').map(({key}) => key);"
+        "return [found[0], new Set(found).size]"
+    )
+    assert run("views/compare.js", body, count, down, having) == [f"w{first}", chosen]
+
+
 def test_a_rate_below_one_per_second_is_told_per_minute_whatever_was_before(run):
     body = (
         "const chart = new Chart({label: 'x', unit: '1/s', legend: true});"

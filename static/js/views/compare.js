@@ -29,6 +29,15 @@ const BEHIND = "hidden behind a line with the same values";
 const hasValues = ({ values }) => values.some(isNumber);
 const isOrAre = (count) => (count === 1 ? "is" : "are");
 
+const reachableOf = (nodes) => nodes.filter((node) => node.state !== "down");
+
+/** The reachable nodes; of more than MOST the worst, and where few have the metric, others. */
+export function mostReachable(nodes, metric) {
+  const all = reachableOf(nodes);
+  if (all.length <= MOST) return all;
+  return [...new Set([...worstFirst(all, metric), ...all])].slice(0, MOST);
+}
+
 // ---- which nodes ----
 
 /** The choice of nodes: presets, and a list with a search. */
@@ -38,6 +47,7 @@ class Picker {
     this.needle = "";
     this.summary = h("summary", {}, "Nodes");
     this.list = h("div", { class: "pick-list" });
+    this.reachable = button("", () => this.#usePreset("reachable"), { kind: "small" });
     this.preset = h("select", { "aria-label": "Preset" });
     this.preset.addEventListener("change", () => this.#usePreset(this.preset.value));
     this.presetSig = null;
@@ -54,7 +64,7 @@ class Picker {
         "div",
         { class: "tools" },
         search,
-        button("All reachable nodes", () => this.#usePreset("reachable"), { kind: "small" }),
+        this.reachable,
         button("None", () => view.choose([]), { kind: "small" }),
       ),
       this.list,
@@ -76,7 +86,7 @@ class Picker {
     const nodes = store.status.nodes;
     if (preset === "worst") return worstFirst(nodes, this.view.metric).slice(0, WORST);
     if (preset === "instances") return worstRanks(nodes, this.view.metric).slice(0, WORST);
-    if (preset === "reachable") return nodes.filter((node) => node.state !== "down").slice(0, MOST);
+    if (preset === "reachable") return mostReachable(nodes, this.view.metric);
     return ranksOf(nodes, preset.slice(2));
   }
 
@@ -94,7 +104,10 @@ class Picker {
     const isFew = ranks.length <= FEW_RANKS;
     const isListed = (name) => isFew || this.view.preset === `i:${name}`;
     const listed = ranks.filter(isListed);
-    const sig = [...ranks, "", ...listed].join();
+    const isAll = reachableOf(store.status.nodes).length <= MOST;
+    const reachable = isAll ? "All reachable nodes" : `${MOST} worst reachable nodes`;
+    setText(this.reachable, reachable);
+    const sig = [...ranks, "", ...listed, reachable].join();
     if (sig !== this.presetSig) {
       this.presetSig = sig;
       this.ranks.hidden = isFew;
@@ -107,7 +120,7 @@ class Picker {
         h("option", { value: "worst" }, `${WORST} worst nodes`),
         h("option", { value: "instances" }, "Worst node per instance"),
         listed.map((name) => h("option", { value: `i:${name}` }, `Ranks of ${name}`)),
-        h("option", { value: "reachable" }, "All reachable nodes"),
+        h("option", { value: "reachable" }, reachable),
         h("option", { value: "chosen" }, "Selected nodes"),
       );
     }
@@ -123,7 +136,9 @@ class Picker {
     const total = plain(store.status.nodes.length);
     const isFew = size < WORST;
     const isShort = isFew && size < store.status.nodes.length;
+    const reachable = reachableOf(store.status.nodes).length;
     const whys = {
+      reachable: reachable > size && `of ${plain(reachable)} reachable nodes`,
       worst: isShort && `${size === 1 ? "the only one" : "all"} with this metric`,
       instances: isFew ? "one per instance with this metric" : `of the ${WORST} worst instances`,
     };
@@ -370,7 +385,7 @@ class ComparePage {
     if (metric !== this.metric || this.signal.aborted) return;
     this.chart = null;
     this.alone = "";
-    if (this.isByMetric) this.#usePreset(this.preset);
+    if (this.isByMetric || this.preset === "reachable") this.#usePreset(this.preset);
     else this.load();
   }
 
