@@ -8562,6 +8562,8 @@ class Monitor:
             etag = f"{FRONTEND_ID}-{hash(document):x}"
         else:
             document, etag = (self._document if figures is None else self._listed).get()
+        if self._document.is_held:  # a node is as it was at the moment that is replayed
+            return document, etag
         return self._page.with_node(document, whole), etag
 
     def status(self, *narrowing: Sequence[str] | None) -> Dict[str, object]:

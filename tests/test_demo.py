@@ -1069,12 +1069,13 @@ def test_the_status_says_whether_it_is_of_a_demo(start, front):
 def test_while_the_past_is_replayed_nobody_takes_it_for_the_present(start):
     began = time.time()
     front = start("--demo", "--poll-interval", "1")
-    pages = ("/api/status", "/api/status?figures=listed")
+    pages = ("/api/status", "/api/status?figures=listed", "/api/status?whole=mp-0")
 
     def is_over():
         for status in [front.ask(page).json() for page in pages]:
             assert status["time"] > began - 1
             assert status["counts"]["unknown"] in (0, 15)
+        assert "whole" not in status or status["whole"]["polled"] > began - 120
         history = front.ask("/api/history?metric=lookup_hit_rate&seconds=60").json()
         assert history["end"] > began - 120  # the end of a step
         return status["counts"]["unknown"] == 0
