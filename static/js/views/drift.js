@@ -252,13 +252,12 @@ export class SettingsCard {
       return;
     }
     const equal = all.filter(({ groups: [[, keys], more] }) => !more && keys.length > 1).length;
-    const counts = {
-      differ: real.length,
-      natural: natural.length,
-      equal,
-      alone: all.length - differing.length - equal,
-    };
-    setText(this.note, countText(counts, configs.length) + silent);
+    const counts = { differ: real.length, natural: natural.length, equal };
+    const isMp = ([node]) => node.kind === "mp";
+    const keys = (list) => list.map(([node]) => node.key);
+    const servers = keys(configs.filter(isMp));
+    const others = keys(configs.filter((one) => !isMp(one)));
+    setText(this.note, countText(counts, others, servers) + silent);
     const shown = all.filter(
       (row) =>
         (this.equal.checked || row.groups.length > 1) &&
@@ -288,19 +287,29 @@ export class SettingsCard {
 }
 
 /**
- * "2 settings differ between 10 nodes, besides 3 that are IDs, ports or paths; 107 are equal, 9 are
- * reported by one node only."
+ * "2 settings differ between 10 nodes, besides 3 that are IDs, ports or paths; 107 are equal.", and
+ * which of the nodes, MP servers and others, have nothing in common. Both are lists of keys.
  */
-export function countText({ differ, natural, equal, alone }, count) {
-  const nodes = `between ${plural(count, "node")}`;
+export function countText({ differ, natural, equal }, others, servers) {
+  const compared = [others, servers].filter((keys) => keys.length > 1);
+  if (!compared.length)
+    return `${others[0]} and ${servers[0]}, an MP server, have no settings in common.`;
+  const nodes = `between ${plural(compared.flat().length, "node")}`;
   const kind = natural === 1 ? "that is an ID, port or path" : "that are IDs, ports or paths";
   const first = differ
     ? `${plural(differ, "setting")} ${differ === 1 ? "differs" : "differ"} ${nodes}`
     : `No settings differ ${nodes}`;
   const rest = natural ? `, besides ${plain(natural)} ${kind}` : "";
-  const are = (number) => `${plain(number)} ${number === 1 ? "is" : "are"}`;
-  const single = alone ? `, ${are(alone)} reported by one node only` : "";
-  return `${first}${rest}; ${are(equal)} equal${single}.`;
+  const are = `${plain(equal)} ${equal === 1 ? "is" : "are"}`;
+  return `${first}${rest}; ${are} equal.${apartText(others, servers)}`;
+}
+
+/** MP servers have other settings than all other nodes: what is therefore not compared. */
+function apartText(others, servers) {
+  if (!others.length || !servers.length) return "";
+  if (servers.length === 1) return ` ${servers[0]} is not compared: it is the only MP server.`;
+  if (others.length === 1) return ` ${others[0]} is not compared: the others are MP servers.`;
+  return " MP servers are compared only with each other.";
 }
 
 /** Which nodes sent no settings, and why; a reason that several have is told once. */
