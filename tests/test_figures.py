@@ -579,7 +579,9 @@ def test_a_quantile_of_nodes_with_other_buckets_is_between_theirs():
     alone = [lf.aggregate([one])["store_p50"] for one in nodes]
     assert alone == [pytest.approx(0.3), pytest.approx(0.15)]
     # 150 of 200 are below 0.3, 200/3 of them below 0.2.
-    assert lf.aggregate(nodes)["store_p50"] == pytest.approx(0.2 + 0.1 * (100 - 200 / 3) / (250 / 3))
+    assert lf.aggregate(nodes)["store_p50"] == pytest.approx(
+        0.2 + 0.1 * (100 - 200 / 3) / (250 / 3)
+    )
     # What is above the last bound of one may be above that of the other, too.
     nodes = [member("w0", fine, 0, 0, 100), member("w1", coarse, 0, 100, 100)]
     assert lf.aggregate(nodes)["store_p50"] == 5.0

@@ -32,7 +32,7 @@ const said = (metrics, name, words) =>
 
 /** The line below a tile's figure, of a node's figures. */
 const NOTES = {
-  lookup_hit_rate: (m) => said(m, "retrieve_hit_rate", (text) => `loaded ${text} of requested`),
+  lookup_hit_rate: (m) => said(m, "retrieve_hit_rate", (text) => `retrieve ${text}`),
   l1_hit_rate: (m) => said(m, "lookup_hit_rate", (text) => `L1 and L2 ${text}`),
   hit_tokens_per_second: servedNote,
   retrieve_p99: (m) => said(m, "retrieve_p50", (text) => `p50 ${text}`),

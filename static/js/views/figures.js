@@ -56,7 +56,7 @@ const TILES = [
     note: (t) =>
       layerNote(t) ||
       worded(t.lookup_tokens_per_second, "tokens/s", (text) => `of ${text} looked up`) ||
-      worded(t.retrieve_hit_rate, "ratio", (text) => `loaded ${text} of requested`),
+      worded(t.retrieve_hit_rate, "ratio", (text) => `retrieve ${text}`),
   },
   {
     id: "hit_tokens_per_second",
