@@ -105,7 +105,7 @@ class Picker {
     const isListed = (name) => isFew || this.view.preset === `i:${name}`;
     const listed = ranks.filter(isListed);
     const isAll = reachableOf(store.status.nodes).length <= MOST;
-    const reachable = isAll ? "All reachable nodes" : `${MOST} worst reachable nodes`;
+    const reachable = isAll ? "All reachable nodes" : `${MOST} worst nodes`;
     setText(this.reachable, reachable);
     const sig = [...ranks, "", ...listed, reachable].join();
     if (sig !== this.presetSig) {
@@ -138,7 +138,7 @@ class Picker {
     const isShort = isFew && size < store.status.nodes.length;
     const reachable = reachableOf(store.status.nodes).length;
     const whys = {
-      reachable: reachable > size && `of ${plain(reachable)} reachable nodes`,
+      reachable: reachable > size && `${plain(reachable)} are reachable`,
       worst: isShort && `${size === 1 ? "the only one" : "all"} with this metric`,
       instances: isFew ? "one per instance with this metric" : `of the ${WORST} worst instances`,
     };
