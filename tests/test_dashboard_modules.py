@@ -348,6 +348,14 @@ def test_a_chart_shows_no_current_figure_of_what_is_no_longer_reported(run):
     assert run("chart.js", body, 60) == ["–", "No data since "]
 
 
+def test_beside_failures_timeouts_are_told_before_slow_retrievals(run):
+    body = (
+        "return given.map((timeouts) => lossNote("
+        "{slow_retrievals_per_second: 0.05, timeouts_per_second: timeouts}))"
+    )
+    assert run("views/figures.js", body, 0, 0.1) == ["slow retrievals 3/min", "timeouts 6/min"]
+
+
 def test_served_tokens_are_a_part_only_where_that_is_the_hit_rate(run):
     """In-process lookups also match what is in GPU memory already, which nobody loads."""
     body = "return servedNote({hit_tokens_per_second: 695, ...given[0]})"

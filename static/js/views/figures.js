@@ -95,9 +95,7 @@ const TILES = [
   {
     id: "failures_per_second",
     chart: "losses",
-    note: (t) =>
-      worded(t.slow_retrievals_per_second, "1/min", (text) => `slow retrievals ${text}`) ||
-      worded(t.timeouts_per_second, "1/min", (text) => `timeouts ${text}`),
+    note: lossNote,
   },
   {
     id: "store_p99",
@@ -110,6 +108,13 @@ const TILES = [
   { id: "requests_per_second", chart: "sources", note: () => "" },
   { id: "remote_cache_bytes", chart: "sources", note: () => "" },
 ];
+/** What is no failure, but no success either: timeouts, which alert, before slow retrievals. */
+export function lossNote({ timeouts_per_second: timeouts, slow_retrievals_per_second: slow }) {
+  const timedOut = worded(timeouts, "1/min", (text) => `timeouts ${text}`);
+  if (timeouts > 0) return timedOut;
+  return worded(slow, "1/min", (text) => `slow retrievals ${text}`) || timedOut;
+}
+
 /** The hit rates of the layers, where they add up to the whole. */
 function layerNote(t) {
   const { l1_hit_rate: l1, l2_hit_rate: l2, lookup_hit_rate: all } = t;
