@@ -4059,7 +4059,8 @@ LISTED_OF_INSTANCES = [*LISTED, "lookup_tokens_per_second"]
 # Of which a list shows how far ranks lie apart.
 LISTED_SPREAD = "retrieve_p99 local_cache_bytes evictions_per_second failures_per_second".split()
 LISTED_DIGITS = 4  # significant ones
-LATENCY_DIGITS = 3  # significant ones, of the response time of a poll
+BRIEF_DIGITS = 3  # of figures that are never shown with more, and of the response time of a poll
+BRIEF = frozenset(figure.name for figure in FIGURES if figure.unit in ("ratio", "seconds", "1/s"))
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
 ENGINE_FACTS = frozenset(
@@ -4853,10 +4854,10 @@ def shown_figures(
 ) -> Dict[str, object]:
     """Figures for the status: those that have a value; without names null for ALWAYS_SHOWN."""
     shown = dict.fromkeys(ALWAYS_SHOWN if names is None else ())
-    digits = 6 if names is None else LISTED_DIGITS
     for name in METRICS if names is None else names:
         if figures.get(name) is not None:
-            shown[name] = rounded(figures[name], digits)
+            listed = BRIEF_DIGITS if name in BRIEF else LISTED_DIGITS
+            shown[name] = rounded(figures[name], 6 if names is None else listed)
     return shown
 
 
@@ -8154,7 +8155,7 @@ class StatusPage:
             "state": state.state,
             "since": self._clock.unix(state.since),
             **({} if state.is_since_known else {"since_known": False}),
-            "latency": rounded(state.latency, LATENCY_DIGITS),
+            "latency": rounded(state.latency, BRIEF_DIGITS),
             "error": state.error,
         }
 
