@@ -38,6 +38,7 @@ VIEWS = (
 SETTLED = (
     "return !!document.querySelector('main h1')"
     " && !document.querySelector('main :is(.first, .asking, .split.loading)')"
+    " && [...document.querySelectorAll('link[rel=stylesheet]')].every((one) => one.sheet)"
 )
 # WCAG 2.2, 2.5.8: 24 by 24 px; a link in a sentence is exempt. What lies around the middle of a
 # control, its label included, counts as it does for a finger: by what is hit there.

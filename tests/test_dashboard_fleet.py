@@ -827,6 +827,7 @@ def test_what_the_map_shows_is_in_its_link_and_going_back_leads_to_where_one_was
     press(browser, "State", "main .map-card")
     browser.wait_for(lambda: "map=" not in browser.url)
     browser.script("location.hash = '#/nodes'")
+    browser.wait_for(lambda: browser.text("main h1") == "Nodes")  # Cluster has such links, too
     browser.focus("main tbody a[href^='#/node/']")
     browser.press("Enter")
     browser.wait_for(lambda: browser.text("main h1") not in ("Nodes", "Cluster"))
