@@ -509,7 +509,7 @@ function layerLines(history) {
   const total = history.line("lookup_hit_rate", { name: "Total", colour: COLOUR.total, share });
   const inProcess = restOf(total, layers, { ...IN_PROCESS, share });
   // The L1 of the tiles is that of engines, too; this one is not.
-  if (inProcess) for (const layer of layers) layer.name = `MP ${layer.name}`;
+  if (inProcess && layers[0].name === "L1") layers[0].name = "MP L1";
   const lines = [history.line("gpu_prefix_hit_rate", prompt), ...layers, inProcess, total].filter(
     Boolean,
   );
