@@ -15220,18 +15220,25 @@ def serve(
 
 
 def listen_to_signals(server: FrontendServer, in_plugin: bool) -> None:
-    """Shut down on SIGTERM and SIGINT, reload the configuration on SIGHUP."""
+    """Shut down on SIGTERM and SIGINT, reload the configuration on SIGHUP.
 
-    def shut_down(*_: object) -> None:
-        # ``shutdown`` waits for ``serve_forever``, which runs in this thread.
-        start_thread("shutdown", server.shutdown)
+    A handler interrupts this thread anywhere, also where it holds the lock that starting a thread
+    needs: it only puts what to do into a queue, whose ``put`` is safe there.
+    """
+    asked: queue.SimpleQueue[Tuple] = queue.SimpleQueue()
 
-    def reload(*_: object) -> None:
-        start_thread("reload", reload_config, server.registry)
+    def work() -> None:
+        while True:
+            start_thread(*asked.get())
 
-    signal.signal(signal.SIGTERM, shut_down)
-    signal.signal(signal.SIGINT, shut_down)
-    signal.signal(signal.SIGHUP, reload)
+    def on(number: int, *what: object) -> None:
+        signal.signal(number, lambda *_: asked.put(what))
+
+    start_thread("signals", work)
+    # ``shutdown`` waits for ``serve_forever``, which runs in this thread.
+    on(signal.SIGTERM, "shutdown", server.shutdown)
+    on(signal.SIGINT, "shutdown", server.shutdown)
+    on(signal.SIGHUP, "reload", reload_config, server.registry)
     if in_plugin:
         watch_parent(server.shutdown)
 
@@ -15287,16 +15294,16 @@ def send_heartbeats_only(
     options: argparse.Namespace, registry: NodeRegistry, in_plugin: bool
 ) -> int:
     """--no-http: report to the discovery service and serve nothing."""
-    stopped = threading.Event()
+    stopped: queue.SimpleQueue[None] = queue.SimpleQueue()  # safe in a handler of signals
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda *_: stopped.put(None))
     if in_plugin:
-        watch_parent(stopped.set)
+        watch_parent(lambda: stopped.put(None))
     sender = HeartbeatSender(registry, options.host, options.report_host)
     sender.start(options.heartbeat_url, options.heartbeat_initial_delay, options.heartbeat_interval)
     receiver = split_credentials(options.heartbeat_url)[0]
     print_out(f"LMCache Frontend {VERSION} reports to {receiver} and serves nothing (--no-http)")
-    stopped.wait()
+    stopped.get()
     sender.stop()
     return 0
 

@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -376,3 +378,26 @@ def test_a_figure_that_a_status_names_often_is_made_once(lasting_front):
     once = lasting_front.ask("/api/status?figures=listed")
     often = lasting_front.ask("/api/status?figures=" + ",".join(["listed"] * 1000))
     assert (often.status, often.headers["etag"]) == (200, once.headers["etag"])
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+import lmcache_frontend as lf
+
+ended = threading.Event()
+
+class Server:
+    registry = None
+    shutdown = ended.set
+
+lf.listen_to_signals(Server(), False)
+with threading._active_limbo_lock:  # as while this thread starts another one
+    os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(0 if ended.wait(20) else "not shut down")
+"""
+
+
+def test_a_signal_that_interrupts_the_start_of_a_thread_ends_the_program_all_the_same():
+    command = [sys.executable, "-c", INTERRUPTED]
+    ended = subprocess.run(command, cwd=os.path.dirname(PROGRAM), timeout=60)
+    assert ended.returncode == 0
