@@ -4619,8 +4619,8 @@ def merge_rates(ranked: Sequence[Tuple[str, Dict[str, float]]]) -> Dict[str, flo
 def merge_buckets(several: Sequence[BucketCounts]) -> BucketCounts:
     """Add up buckets by their upper bounds, as PromQL's ``sum by (le)`` does.
 
-    Engines and versions may have other bounds than the rest. PromQL adds such counts to nothing,
-    and its quantiles can then lie above those of all parts: here all count at all bounds.
+    Engines and versions differ in their bounds. At a bound that only some have, PromQL leaves the
+    others out, and a quantile can lie above those of all parts; here each counts at every bound.
     """
     bounds = several[0][0]
     if all(one == bounds for one, _ in several):
@@ -15294,7 +15294,7 @@ def send_heartbeats_only(
     options: argparse.Namespace, registry: NodeRegistry, in_plugin: bool
 ) -> int:
     """--no-http: report to the discovery service and serve nothing."""
-    stopped: queue.SimpleQueue[None] = queue.SimpleQueue()  # safe in a handler of signals
+    stopped: queue.SimpleQueue[None] = queue.SimpleQueue()  # safe in a signal handler
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.put(None))
     if in_plugin:

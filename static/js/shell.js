@@ -397,7 +397,7 @@ function moreButton(more) {
   const toggle = () => {
     allAttention = !allAttention;
     drawTree();
-    treeBox.querySelector(".side-more").focus();
+    treeBox.querySelector(".side-more")?.focus(); // gone, if all is well by now
   };
   const text = allAttention ? "Show fewer" : `and ${plain(more)} more`;
   return h("button", { type: "button", class: "side-more", onclick: toggle }, text);

@@ -463,7 +463,7 @@ export class FleetMap {
     const toggle = () => {
       this.showsAll = !this.showsAll;
       this.#drawWorst();
-      this.worst.querySelector("button").focus();
+      this.worst.querySelector("button")?.focus(); // gone, if all is well by now
     };
     return button(text, toggle, { kind: "little bare" });
   }

@@ -6,7 +6,7 @@ import { countMark, fitted } from "../controls.js";
 import { h } from "../dom.js";
 import { plural } from "../format.js";
 import { metricUnit, STATE_ORDER } from "../words.js";
-import { isServer, memoryText, withUnit } from "./instances.js";
+import { isMpServer, memoryText, withUnit } from "./instances.js";
 
 /** Figures that add up; the ranks of an instance serve the same tokens, so rows are added. */
 const ADDED = [
@@ -54,7 +54,7 @@ export function groupHead(rows, name, table) {
   const nodes = rows.flatMap(
     (row) => row.node || table.fittingChildren(row).map((one) => one.node),
   );
-  const instances = rows.filter((row) => row.instance && !isServer(row.instance)).length;
+  const instances = rows.filter((row) => row.instance && !isMpServer(row.instance)).length;
   const size = [instances && plural(instances, "instance"), plural(nodes.length, "node")];
   const counts = Object.keys(STATE_ORDER)
     .filter((state) => state !== "up")

@@ -110,11 +110,11 @@ const alertsIn = oncePerStatus((status) => {
 });
 
 /** Whether it has no engine: an MP server by itself is listed as an instance, too. */
-export const isServer = ({ kinds }) => kinds.every((kind) => kind === "mp");
+export const isMpServer = ({ kinds }) => kinds.every((kind) => kind === "mp");
 
 /** How many there are: "165 instances" and "8 MP servers", as far as there are any. */
 export function instanceWords(instances, nodes) {
-  const engines = instances.filter((one) => !isServer(one)).length;
+  const engines = instances.filter((one) => !isMpServer(one)).length;
   const servers = nodes.filter(({ kind }) => kind === "mp").length;
   const words = [engines && plural(engines, "instance"), servers && plural(servers, "MP server")];
   return words.filter(Boolean);
@@ -766,7 +766,7 @@ function trendCell(row) {
 
 /**
  * "1,000 nodes, 312 not polled yet · 198 instances · 2 other frontends, 1 down": the states above
- * count nodes. An MP server is an instance.
+ * count nodes. MP servers are counted apart.
  */
 export function sizeText(status) {
   const words = instanceWords(instancesOf(status), status.nodes);
