@@ -4060,7 +4060,8 @@ LISTED_OF_INSTANCES = [*LISTED, "lookup_tokens_per_second"]
 LISTED_SPREAD = "retrieve_p99 local_cache_bytes evictions_per_second failures_per_second".split()
 LISTED_DIGITS = 4  # significant ones
 BRIEF_DIGITS = 3  # of figures that are never shown with more, and of the response time of a poll
-BRIEF = frozenset(figure.name for figure in FIGURES if figure.unit in ("ratio", "seconds", "1/s"))
+BRIEF_UNITS = ("ratio", "seconds", "1/s", "tokens/s")
+BRIEF = frozenset(figure.name for figure in FIGURES if figure.unit in BRIEF_UNITS)
 FACTS = {fact.name: fact for fact in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GAUGE_FACTS = frozenset(fact.name for fact in GAUGES)
 ENGINE_FACTS = frozenset(
@@ -7159,6 +7160,7 @@ def no_such_node(name: str) -> FrontendError:
 # ----------------------------------------------------------------------------
 
 HISTORY_POINTS = 1_000  # points of a series in one response, about
+HISTORY_DIGITS = 6  # significant ones of a value; a response may have fewer
 LATE_ROUND = 1.2  # intervals after which a round has come, or is missed
 # Seconds between two points that are means of several rounds; hours are divided evenly.
 HISTORY_STEPS = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 604800)
@@ -7378,11 +7380,13 @@ class Past:
         start: float,
         end: float,
         most: float = HISTORY_POINTS,
+        digits: int = HISTORY_DIGITS,
     ) -> Dict[str, object]:
         """The document of ``/api/history`` from ``start`` to ``end`` (Unix seconds).
 
         ``keys`` are by the names to show. A series has about ``most`` points at most: rounds, or
-        means of several. Raises FrontendError 400 when it would be too large.
+        means of several, with so many significant digits. Raises FrontendError 400 when it would
+        be too large.
         """
         first = self._older.first() if self._older is not None else None
         with self.watched.lock:
@@ -7404,7 +7408,7 @@ class Past:
         pairs = [(name, metric) for name in keys for metric in metrics]
         if not step:
             values = {pair: columns[keys[pair[0]], pair[1]][: len(times)] for pair in pairs}
-            return history_document(spacing, "memory", times, values, end)
+            return history_document(spacing, "memory", times, values, end, digits)
         series = {pair: CoarseSeries(start, end, step, pair[1] in WORST_KEPT) for pair in pairs}
         if is_older:
             self._add_older(series, keys, metrics, start, min(end, oldest))
@@ -7417,7 +7421,7 @@ class Past:
         if self.is_replayed and not is_older:
             steps, values = filled_steps(times, step, steps, values)
             step = max([step, *(after - before for before, after in zip(steps, steps[1:]))])
-        return history_document(step, source, steps, values, end)
+        return history_document(step, source, steps, values, end, digits)
 
     def _add_older(
         self,
@@ -7608,13 +7612,14 @@ def history_document(
     times: List[float],
     columns: Mapping[Tuple[str, str], Iterable[float]],
     end: float,
+    digits: int,
 ) -> Dict[str, object]:
     """The document of ``/api/history``; ``columns`` are by name and metric, one value each time."""
     series = []
     for (name, metric), column in columns.items():
         is_instance = name.startswith("/")
         about = {"node": None, "instance": name[1:]} if is_instance else {"node": name or None}
-        values = list(map(rounded, column))
+        values = [rounded(value, digits) for value in column]
         series.append({**about, "metric": metric, "times": times, "values": values})
     first, last = (times[0], times[-1]) if times else (end, end)
     return {
@@ -8585,6 +8590,7 @@ class Monitor:
         end: float | None = None,
         instance: str | None = None,
         points: float = HISTORY_POINTS,
+        digits: int = HISTORY_DIGITS,
     ) -> Dict[str, object]:
         """The document of ``/api/history`` for the ``seconds`` before ``end`` (Unix; None: now).
 
@@ -8594,7 +8600,8 @@ class Monitor:
         metrics = history_metrics(metric or "")
         keys = self.past.keys_of(node or "", instance or "")
         end = self._clock.unix(self._clock.monotonic()) if end is None else end
-        return self.past.document(keys, metrics, max(0.0, end - seconds), end, points)
+        start = max(0.0, end - seconds)
+        return self.past.document(keys, metrics, start, end, points, digits)
 
     def health(self, name: str) -> Tuple[bool, Dict[str, object]]:
         """Whether a node is up, and its state and reasons. Raises FrontendError 404."""
@@ -12499,7 +12506,15 @@ def get_history(server: FrontendServer, request: ApiRequest) -> Response:
     points = request_number(request, "points", HISTORY_POINTS)
     if not 1 <= points <= HISTORY_POINTS:
         raise invalid("points", f"is not between 1 and {HISTORY_POINTS}")
-    return Response.json(server.monitor.history(node, metric, seconds, end, instance, points))
+    digits = request_number(request, "digits", HISTORY_DIGITS)
+    if not 1 <= digits <= HISTORY_DIGITS or digits != int(digits):
+        raise invalid("digits", f"is not a whole number from 1 to {HISTORY_DIGITS}")
+    response = Response.json(
+        server.monitor.history(node, metric, seconds, end, instance, points, int(digits))
+    )
+    if not node and not instance:
+        response.gzip_level = GZIP_LEVEL  # a fifth less for 1 ms, of an hour of the cluster
+    return response
 
 
 def get_events(server: FrontendServer, request: ApiRequest) -> Response:

@@ -793,6 +793,26 @@ def test_a_wrong_time_range_is_refused(front):
     assert (answer.status, answer.json()["field"]) == (400, "instance")
 
 
+def test_values_of_a_series_have_as_many_digits_as_are_asked_for(start, node):
+    front = start("--node", "w0=%s" % node.address, "--poll-interval", "1")
+    for digits in ("0", "7", "2.5", "x"):
+        answer = front.ask("/api/history?digits=" + digits)
+        assert (answer.status, answer.json()["field"]) == (400, "digits")
+
+    since = time.time() - 60
+
+    def values(query=""):
+        path = "/api/history?node=w0&metric=latency&start=%.0f%s" % (since, query)
+        (series,) = front.ask(path).json()["series"]
+        return [value for value in series["values"] if value is not None]
+
+    whole = wait_for(lambda: len(values()) > 1 and values())
+    assert values("&digits=6")[: len(whole)] == whole  # there may be more by now
+    for digits in (1, 2):
+        rounded = [float("%.*g" % (digits, value)) for value in whole]
+        assert values("&digits=%d" % digits)[: len(whole)] == rounded != whole
+
+
 # Hostile files and disks: what each is, and what the one line in the log says.
 
 

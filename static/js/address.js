@@ -27,6 +27,7 @@ export function parseRoute(hash = location.hash) {
 const DEFAULT = "1h";
 const SIZES = { s: 1, m: 60, h: 3600, d: 86400 }; // seconds
 export const LEAST_ZOOM = 10; // seconds
+const DIGITS = 4; // significant ones of a figure of the past: no view shows more
 const LATE = 60; // seconds that a range may end after now: clocks differ
 
 /** The spans that are offered: [name in the address, label, seconds]. */
@@ -91,10 +92,10 @@ const MOST_STEPS = 400; // in a range; a longer one has longer steps
  * lines reach its edges.
  */
 export function historyQuery() {
-  if (current.live) return `seconds=${Math.ceil(current.seconds)}`;
+  if (current.live) return `digits=${DIGITS}&seconds=${Math.ceil(current.seconds)}`;
   const beyond = Math.max(LEAST_BEYOND, (current.to - current.from) / MOST_STEPS);
   const start = Math.max(0, Math.floor(current.from - beyond));
-  return `start=${start}&end=${Math.ceil(current.to + beyond)}`;
+  return `digits=${DIGITS}&start=${start}&end=${Math.ceil(current.to + beyond)}`;
 }
 
 /** Where charts begin and end: with the page's range, also where there are no values yet. */
