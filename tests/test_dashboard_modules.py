@@ -2397,3 +2397,15 @@ def test_the_page_of_a_node_groups_the_alerts_of_the_cluster_once_for_each_statu
     """
     once, again, *later = run("panels/nodeevents.js", body)
     assert once > 0 and [again, *later] == [once, 2 * once, 2 * once]
+
+
+def test_requests_to_many_nodes_leave_connections_to_the_status(run):
+    """A browser has six connections to a host; nodes that do not respond may hold four of them."""
+    body = (
+        "let now = 0; let most = 0; const told = [];"
+        "const work = async (item) => { most = Math.max(most, ++now);"
+        "  await new Promise((done) => setTimeout(done)); now -= 1; return 2 * item; };"
+        "return each([...Array(20).keys()], work, (item, twice) => told.push(twice - item))"
+        ".then(() => [most, told.length, told[19]]);"
+    )
+    assert run("server.js", body) == [4, 20, 19]

@@ -205,8 +205,10 @@ export function saveFile(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+const PARALLEL = 4; // requests of one kind: a browser has six at a time, and the status needs one
+
 /** Several requests, at most `parallel` at a time; `done(item, result, error)` as each finishes. */
-export async function each(items, work, done, parallel = 6) {
+export async function each(items, work, done, parallel = PARALLEL) {
   const queue = [...items];
   async function worker() {
     while (queue.length) {

@@ -10,7 +10,6 @@ import { DataTable } from "../table.js";
 
 export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 const MOST_NAMES = 300; // loggers offered while a prefix is typed
-const PARALLEL = 4; // requests at a time
 
 /**
  * "name: LEVEL" lines, with the level that a logger without its own takes from the next one above
@@ -192,7 +191,7 @@ class PrefixForm {
       if (error) errors.push(error.message);
       setText(this.note, `${done} of ${hits.length}`);
     };
-    await each(hits, (row) => ctx.text(levelPath(row.name, level)), count, PARALLEL);
+    await each(hits, (row) => ctx.text(levelPath(row.name, level)), count);
     setText(this.note, "");
     const failed = errors.length ? `; ${errors.length} failed: ${errors[0]}` : "";
     const text = `${plural(hits.length - errors.length, "logger")} set to ${level}${failed}`;

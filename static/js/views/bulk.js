@@ -31,7 +31,6 @@ import { SettingFields } from "./settingfields.js";
 const MOST_LINES = 8; // of the preview
 const MOST_NAMES = 12; // of nodes in a sentence; a change of more is confirmed
 const MOST_COMPARED = 40; // nodes that a link to Compare names
-const PARALLEL = 4; // requests at a time; a browser has six, and the status needs one
 const TIMEOUT = 30; // seconds
 const LINE = 32; // px, the height of a row
 const TWO_LINES = 44; // px
@@ -301,7 +300,7 @@ export async function eachUntil(signal, items, work, done) {
     open.delete(item);
     done(item, answer, error);
   };
-  await each(items, send, finish, PARALLEL);
+  await each(items, send, finish);
   for (const [item, isSent] of open) {
     const error = new Error(
       isSent ? "canceled without a response; may still be applied" : "canceled before it was sent",

@@ -3,7 +3,6 @@
 import { plain, plural } from "../format.js";
 import { each, getJson, nodePath, store } from "../server.js";
 
-const PARALLEL = 12;
 const TIMEOUT = 15; // seconds
 const ONE_WITHOUT = "does not report its environment";
 const MANY_WITHOUT = "do not report their environment";
@@ -29,7 +28,6 @@ export async function findVariable(wanted, hits, say, signal) {
       else if (name in env && (value === null || String(env[name]) === value)) hits.add(node.key);
       if (!signal.aborted) say(`${plain(done)} of ${plain(nodes.length)}`);
     },
-    PARALLEL,
   );
   return [
     `${plural(hits.size, "node")} match${hits.size === 1 ? "es" : ""}`,

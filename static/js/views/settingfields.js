@@ -10,7 +10,6 @@ import { DEFAULTS } from "../panels/defaults.js";
 
 const MOST_ASKED = 128; // nodes whose value is asked for
 const MOST_VALUES = 4; // different values that are told
-const PARALLEL = 8; // requests at a time
 const TIMEOUT = 15; // seconds
 const PAUSE = 300; // ms without another key before nodes are asked
 const SETTLED = 1500; // ms without another key after which a name is taken as a whole one
@@ -120,16 +119,11 @@ export class SettingFields {
     const options = { signal, timeout: TIMEOUT };
     for (const node of nodes) this.values.set(node.key, null);
     const load = (node) => getJson(nodePath(node, path), options);
-    await each(
-      nodes,
-      load,
-      (node, conf) => {
-        if (asked !== this.asked) return;
-        if (conf) this.values.set(node.key, { value: conf[asked] });
-        else this.values.delete(node.key); // asked again with the next update
-      },
-      PARALLEL,
-    );
+    await each(nodes, load, (node, conf) => {
+      if (asked !== this.asked) return;
+      if (conf) this.values.set(node.key, { value: conf[asked] });
+      else this.values.delete(node.key); // asked again with the next update
+    });
     if (signal.aborted || asked !== this.asked) return;
     this.isTold = true;
     this.changed();
