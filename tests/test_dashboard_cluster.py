@@ -4000,6 +4000,14 @@ def test_the_palette_runs_actions_and_asks_for_the_token_where_they_need_it(show
     browser.press(*"last 6")
     browser.press("Enter")
     browser.wait_for(lambda: "last=6h" in browser.url)
+    # A time, as it stands in a message.
+    minute = int(time.time() / 60 - 60) * 60
+    browser.press("/")
+    browser.wait_for(lambda: browser.has("dialog.palette input"))
+    browser.press(*time.strftime("%H:%M", time.localtime(minute)))
+    browser.wait_for(lambda: "Time range: " in browser.text(".palette [role=option]"))
+    browser.press("Enter")
+    browser.wait_for(lambda: "from=%d&to=%d" % (minute - 900, minute + 900) in browser.url)
 
 
 def test_the_palette_puts_what_needs_attention_first_and_names_things_as_the_page_does(

@@ -659,6 +659,44 @@ def test_how_far_a_figure_moved_is_told_against_the_first_third(run, values, uni
     assert said == words
 
 
+# ---- times of messages
+
+
+@pytest.mark.parametrize(
+    "text,start,end",
+    [
+        ("04:12", (3, 3, 57), (3, 4, 27)),
+        ("at 4:12:30", (3, 3, 57, 30), (3, 4, 27, 30)),
+        ("12:00-12:10", (3, 12, 0), (3, 12, 10)),
+        ("12:00 to 12:10", (3, 12, 0), (3, 12, 10)),
+        ("from 12:00 – 12:10", (3, 12, 0), (3, 12, 10)),
+        (" 12:00  12:10 ", (3, 12, 0), (3, 12, 10)),
+        ("23:50", (2, 23, 35), (3, 0, 5)),  # later than now: yesterday
+        ("23:50-00:10", (2, 23, 50), (3, 0, 10)),
+        ("2026-09-01 12:00", (1, 11, 45), (1, 12, 15)),
+        ("2026-09-01T12:00 to 2026-09-02 08:00", (1, 12, 0), (2, 8, 0)),
+        ("14:25", (3, 14, 10), (3, 14, 30)),  # not beyond now
+        ("25:00", None, None),
+        ("12:75", None, None),
+        ("2026-13-01 12:00", None, None),
+        ("2026-09-04 12:00", None, None),  # in the future
+        ("12:00-11:00", (3, 12, 0), (3, 14, 30)),  # until 11:00 of the next day
+        ("12:00-12:00:05", None, None),  # shorter than can be shown
+        ("10.0.0.5:9090", None, None),
+        ("worker2", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_time_or_two_mean_a_time_range(run, text, start, end):
+    body = (
+        "const at = (parts) => parts && new Date(2026, 8, ...parts).getTime() / 1000;"
+        "const [text, start, end] = given; const span = spanOf(text, at([3, 14, 30]));"
+        "return [span && [span.from, span.to], start && [at(start), at(end)]]"
+    )
+    found, expected = run("moments.js", body, text, start, end)
+    assert found == expected
+
+
 # ---- the address
 
 

@@ -1,6 +1,6 @@
 // Ctrl-K finds nodes, views and actions; ? shows the keys.
 
-import { parseRoute, setLast } from "./address.js";
+import { parseRoute, setFixed, setLast } from "./address.js";
 import {
   copy,
   downloadBundle,
@@ -11,7 +11,8 @@ import {
   stateMark,
 } from "./controls.js";
 import { breakable, h, icon, replace, whole } from "./dom.js";
-import { byName, format, plural, serverNow, untilText, when } from "./format.js";
+import { byName, format, plural, serverNow, spanText, untilText, when } from "./format.js";
+import { spanOf } from "./moments.js";
 import {
   getText,
   instanceName,
@@ -100,8 +101,8 @@ const KEYS = [
 
 const NO_MATCH =
   "No match. Search for a node, an instance, a panel of a node (“worker2 log”), a setting, a " +
-  "figure (“worst p99”), an alert, a view, a word of the manual, or an action such as “silence” " +
-  "or “dark”.";
+  "figure (“worst p99”), a time (“04:12”, “12:00-12:10”), an alert, a view, a word of the manual, " +
+  "or an action such as “silence” or “dark”.";
 
 const go = (href) => () => {
   location.hash = href.slice(1);
@@ -539,6 +540,20 @@ function silenceLineEntries() {
   });
 }
 
+/** The page's time range, for a time or two. */
+function timeEntries(text) {
+  const span = spanOf(text, serverNow());
+  if (!span) return [];
+  const begin = store.status ? store.status.history_start : 0;
+  const isPast = span.to > begin;
+  const from = Math.max(span.from, Math.ceil(begin));
+  const says = isPast
+    ? `Time range: ${spanText(from, span.to)}`
+    : `Time range: history begins at ${when(begin)}`;
+  const act = isPast ? () => setFixed(from, span.to) : chooseRange;
+  return [{ group: "Actions", image: "action", text: says, act }];
+}
+
 function actionEntries() {
   const entries = [
     { text: "Refresh: poll all nodes now", act: () => refreshNow() },
@@ -635,7 +650,7 @@ function entriesFor(text, changes) {
   const found = better.length ? [...changed, ...better, ...nodes] : [...nodes, ...changed];
   const all = [...found, ...shown, ...remedyEntries(words), ...sectionEntries(words)];
   // Without the server nothing can be changed.
-  return all.filter((one) => !one.locked || !store.error);
+  return [...timeEntries(text), ...all].filter((one) => !one.locked || !store.error);
 }
 
 // ---- the dialog ----
