@@ -727,6 +727,44 @@ def test_the_search_leads_to_comparisons_whatever_the_order_of_the_words(page, f
     browser.wait_for(lambda: browser.text("main h1") == node)
 
 
+def test_a_column_that_is_off_at_first_has_its_figures_once_it_is_chosen(page, fleet):
+    browser = page(fleet, "#/?q=llama70b-001_worker0")
+
+    def cell(label):
+        find = (
+            "const [name, label] = arguments;"
+            "const heads = [...document.querySelectorAll('main .data thead th')];"
+            "const rows = [...document.querySelectorAll('main .data tbody tr')];"
+            "const row = rows.find((one) => one.querySelector('th')?.innerText.includes(name));"
+            "return row.children[heads.findIndex((one) => one.innerText === label)].innerText"
+        )
+        return browser.script(find, "worker0", label)
+
+    def choose(label):
+        find = "[...document.querySelectorAll('%s')].find((e) => e.textContent === arguments[0])"
+        browser.script(find % ".tools summary, .pop[open] label" + ".click()", label)
+
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    # The page does not know yet which node is the worst.
+    browser.press("Control+k")
+    browser.type(".palette-input", "worst response")
+    text = "Compare nodes with the worst Response time"
+    browser.wait_for(lambda: browser.text(".palette-text") == text)
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has("dialog"))
+    for label in ("Columns", "Response time", "Store p99"):
+        choose(label)
+    browser.press("Escape")
+    browser.wait_for(lambda: cell("Response time").endswith("ms"))
+    browser.wait_for(lambda: cell("Store p99").endswith("ms"))
+    browser.reload()  # the choice is kept
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    browser.wait_for(lambda: cell("Response time").endswith("ms"))
+    choose("Columns")
+    press(browser, "Reset columns", ".pop[open]")
+    browser.wait_for(lambda: "Store p99" not in browser.texts("main .data thead th"))
+
+
 def test_a_node_leads_to_its_ranks_and_those_of_another_instance_are_found_by_name(page, fleet):
     node = "llama70b-001_worker0"
     browser = page(fleet, "#/node/%s/config" % node)

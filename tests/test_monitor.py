@@ -946,7 +946,8 @@ def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
     assert {*full} - {*listed} == {"totals_series"} and listed["counts"] == full["counts"]
     (node, _) = listed["nodes"]
     unlisted = {"name", "engine", "worker_id", "models", "world_size", "series"}
-    assert {*full["nodes"][0]} - {*node} == {"id", "address", "polled", "path"} | unlisted
+    derived = {"id", "address", "polled", "path", "latency"}
+    assert {*full["nodes"][0]} - {*node} == derived | unlisted
     assert node["since"] == int(full["nodes"][0]["since"]), "in whole seconds"
     assert full["nodes"][0]["path"] == "/proxy2/w0", "what a list leaves out"
     assert full["nodes"][0]["name"] == full["nodes"][0]["key"]
@@ -962,6 +963,13 @@ def test_a_status_can_be_narrowed_to_figures_with_one_node_in_full():
     # The hit rates of instances can be put together.
     weights = [{*one["metrics"]} & {"lookup_tokens_per_second"} for one in listed["instances"]]
     assert all(weights) and "lookup_tokens_per_second" not in node["metrics"]
+    # What only a chosen column shows is there when it is named.
+    reported = [name for name, value in full["nodes"][0]["metrics"].items() if value is not None]
+    other = next(name for name in reported if name not in lf.LISTED)
+    more = json.loads(monitor.status_json(figures=[*lf.LISTED, other, "latency"])[0])
+    assert {*more["nodes"][0]} == {*node, "latency"}
+    assert {*more["nodes"][0]["metrics"]} == {*node["metrics"], other}
+    assert {*more["instances"][0]["metrics"]} >= {*listed["instances"][0]["metrics"]}
     one = json.loads(monitor.status_json(figures=["retrieve_p50"], whole="w1")[0])
     assert all({*entry["metrics"]} <= {"retrieve_p50"} for entry in one["nodes"])
     assert one["whole"] == full["nodes"][1]

@@ -27,6 +27,7 @@ import {
 } from "./shell.js";
 import { isFigure } from "./words.js";
 import * as cluster from "./views/cluster.js";
+import { columnFigures } from "./views/instances.js";
 
 const LOADERS = {
   cluster: () => cluster, // the view of the first picture waits for nothing
@@ -68,8 +69,9 @@ function showFailure(error) {
 /** What a view shows that a list of nodes does not: all of its node, the metric compared. */
 function figuresOf({ view, key, query }) {
   if (view === "node") return { node: key };
+  if (view === "cluster") return { figures: columnFigures() };
   const metric = view === "compare" ? query.get("metric") : "";
-  return isFigure(metric) ? { figure: metric } : {};
+  return isFigure(metric) ? { figures: [metric] } : {};
 }
 
 // ---- the scroll position of each entry of the browser's history ----
@@ -117,7 +119,10 @@ function focusView(isBack, from) {
 
 /** Build the view of the address, unless it is shown already. */
 async function open(to, mine, { moved, top, from }) {
-  const [module] = await Promise.all([loadModule(LOADERS[to.view]), need(figuresOf(to))]);
+  const figures = need(figuresOf(to));
+  // The cluster is shown at once; a column that is off at first is filled in when it can be.
+  const known = to.view === "cluster" ? null : figures;
+  const [module] = await Promise.all([loadModule(LOADERS[to.view]), known]);
   if (current !== mine) return;
   if (to.view !== "cluster" || !document.querySelector(".first")) replace(main);
   const isBack = top !== undefined;

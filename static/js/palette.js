@@ -26,7 +26,7 @@ import { DEFAULTS } from "./panels/defaults.js";
 import { chooseRange, offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines, carefully, sentenceOf, silence } from "./views/alerts.js";
 import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
-import { instancesOf } from "./views/instances.js";
+import { instancesOf, UNLISTED } from "./views/instances.js";
 import { instancesWithRanks, ranksLink, worstValues } from "./views/ranks.js";
 import {
   figureNames,
@@ -486,17 +486,17 @@ function worstEntries(words) {
   return figureNames()
     .filter((name) => beginsWords(`${metricLabel(name)} ${name}`, rest))
     .map((name) => [name, ...worstValues(store.status.nodes, name).slice(0, 1)])
-    .filter(([, worst]) => worst)
+    .filter(([name, worst]) => worst || UNLISTED.includes(name))
     .slice(0, MOST_WORST)
-    .flatMap(([name, [node, value]]) => {
+    .flatMap(([name, worst]) => {
       const label = metricLabel(name);
       const also = `${SUPERLATIVES} ${name}`;
-      const note = format(value, metricUnit(name));
       const others = `#/compare?metric=${name}&preset=worst`;
-      return [
-        asCompare(`Worst ${label}: ${node.key}`, nodeLink(node), { also, note }),
-        asCompare(`Compare nodes with the worst ${label}`, others, { also }),
-      ];
+      const compare = asCompare(`Compare nodes with the worst ${label}`, others, { also });
+      if (!worst) return [compare];
+      const [node, value] = worst;
+      const note = format(value, metricUnit(name));
+      return [asCompare(`Worst ${label}: ${node.key}`, nodeLink(node), { also, note }), compare];
     });
 }
 

@@ -438,12 +438,12 @@ async function ask(path, signal) {
 }
 
 /**
- * Have the status hold all figures of a node, or one figure of all nodes; resolves when it does, or
- * when the server does not deliver it.
+ * Have the status hold all figures of a node, or more figures of all nodes; resolves when it does,
+ * or when the server does not deliver it.
  */
-export async function need({ node = "", figure = "" } = {}) {
-  const one = figure && figure !== "latency" ? `,${encodeURIComponent(figure)}` : "";
-  wanted = LISTED + one + (node ? `&whole=${encodeURIComponent(node)}` : "");
+export async function need({ node = "", figures = [] } = {}) {
+  const more = figures.map((name) => `,${encodeURIComponent(name)}`).join("");
+  wanted = LISTED + more + (node ? `&whole=${encodeURIComponent(node)}` : "");
   if (wanted === LISTED) return;
   const late = new Promise((resolve) => setTimeout(resolve, MOST_WAIT));
   const delivered = async () => {

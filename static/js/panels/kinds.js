@@ -21,6 +21,7 @@ import {
   getJson,
   instanceName as instanceOf,
   isFrontend,
+  need,
   refreshNow,
   store,
   subscribe,
@@ -901,6 +902,7 @@ function nodeTable(ctx, { title, note, belongs, emptyText, again }) {
     },
   });
   subscribe(draw, ctx.signal);
+  need({ node: ctx.node().key, figures: ["latency"] });
   frame.element.classList.add("whole");
   return frame.element;
 }

@@ -22,7 +22,7 @@ import {
   instanceName,
   loadFailure,
   loadModule,
-  recall,
+  need,
   refreshNow,
   remember,
   saveFile,
@@ -34,7 +34,7 @@ import { kindName, STATE_ORDER, STATES } from "../words.js";
 import { AlertCard, allAlerts, EventCard, eventRange } from "./alerts.js";
 import { addedSince, asOf, eventRows, lasts, loadEvents, marksOf, toldAt } from "./eventlist.js";
 import { CHARTS, ChartsCard, FigureHistory, Tiles } from "./figures.js";
-import { InstanceTable, sizeText, versionOf } from "./instances.js";
+import { chosenColumns, columnFigures, InstanceTable, sizeText, versionOf } from "./instances.js";
 
 const MAP_FROM = 40; // nodes; with fewer the table says it all
 const FILTERS = ["q", "state", "kind", "model", "env", "group"];
@@ -288,6 +288,7 @@ class Filters {
       const ids = boxes.filter(([, box]) => box.checked).map(([column]) => column.id);
       remember("columns", JSON.stringify(ids));
       this.table.setColumns(ids);
+      need({ figures: columnFigures() });
     };
     return popover(
       "Columns",
@@ -308,6 +309,7 @@ class Filters {
   #resetColumns() {
     remember("columns", "null");
     this.table.setColumns(null);
+    need();
     this.columns.open = false;
   }
 
@@ -595,7 +597,7 @@ class ClusterView {
         memory.sort = order;
         keepAddress(signal);
       },
-      columns: JSON.parse(recall("columns", "null")),
+      columns: chosenColumns(),
       width: 0,
     });
     const changed = () => this.map && this.map.update(store.status, this.filters.fitting);

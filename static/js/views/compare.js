@@ -381,7 +381,7 @@ class ComparePage {
   async #chooseMetric(metric) {
     this.metric = metric;
     setText(this.help, metricHelp(metric));
-    await need({ figure: metric });
+    await need({ figures: [metric] });
     if (metric !== this.metric || this.signal.aborted) return;
     this.chart = null;
     this.alone = "";
@@ -606,7 +606,7 @@ class ComparePage {
       this.metricBox.value = metric;
       this.metric = metric;
       setText(this.help, metricHelp(metric));
-      need({ figure: metric });
+      need({ figures: [metric] });
       this.chart = null;
     }
     if (query.has("nodes")) this.choose(query.get("nodes").split(",").filter(Boolean));

@@ -24,7 +24,7 @@ import {
   plain,
   plural,
 } from "../format.js";
-import { frontendsOf, getJson, store } from "../server.js";
+import { frontendsOf, getJson, recall, store } from "../server.js";
 import { DataTable, TWO_LINES } from "../table.js";
 import {
   kindName,
@@ -444,6 +444,16 @@ const FIGURE_COLUMNS = [
     render: (row) => trendCell(row),
   },
 ];
+
+/** The figures of nodes that only these columns show: a status has them when it is asked to. */
+export const UNLISTED = ["store_p99", "stored_tokens_per_second", "latency"];
+
+/** The columns that the viewer chose; null for the standard ones. */
+export const chosenColumns = () => JSON.parse(recall("columns", "null"));
+
+/** Those of their figures that the status has only when it is asked to. */
+export const columnFigures = () =>
+  UNLISTED.filter((name) => (chosenColumns() || []).includes(name));
 
 const STANDARD_ORDER = { id: "state", down: false };
 
