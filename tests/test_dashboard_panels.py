@@ -290,6 +290,18 @@ def test_what_changed_lately_stands_before_what_is_not_the_default_and_says_from
     total = re.search(r"(\d+) differ from the default", browser.text("main .panel .tools"))
     counts = [int(re.match(r"\d+", note).group()) for note in notes[:2]]
     assert int(total.group(1)) == sum(counts)
+    # The facts stay while it is edited, and what is typed when they are drawn anew.
+    browser.click("button[title='Edit min_retrieve_tokens']")
+    wait_text(browser, "Current value: 79. A change lasts until the node restarts", ".editing")
+    wait_text(browser, "→ 79 at ", ".editing")
+    wait_text(browser, "Differs within the instance: 0 on llama70b-b_scheduler", ".editing")
+    browser.type(".in-place [name=value]", "81")
+    scheduler = "/proxy2/llama70b-b_scheduler/conf"
+    assert demo.ask(scheduler, "POST", {"min_retrieve_tokens": 80}).status == 200
+    choose(browser, "Config", "Refresh")
+    wait_text(browser, "Differs within the instance: 80 on llama70b-b_scheduler", ".editing")
+    assert browser.property(".in-place [name=value]", "value") == "81"
+    assert demo.ask(scheduler, "POST", {"min_retrieve_tokens": 0}).status == 200
 
 
 def test_a_figure_stays_beside_what_it_counts(browser, demo, show):

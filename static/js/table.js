@@ -206,7 +206,7 @@ export class TableRow {
     if (column.render) {
       const focused = cell.contains(document.activeElement);
       replace(cell, column.render(row, fit));
-      const next = focused && cell.querySelector("a, button, input, select");
+      const next = focused && cell.querySelector("a, button, input, select, textarea");
       if (next) next.focus({ preventScroll: true });
     } else cell.textContent = signature;
     if (column.tip) cell.title = column.tip(row) || "";

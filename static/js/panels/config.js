@@ -160,16 +160,14 @@ function columns(panel) {
         (row.event || {}).time,
         row.differs,
       ].join("|"),
-    render: (row, fit) =>
-      row.name === panel.editing
-        ? new EditForm(panel, row).element
-        : [
-            valueOf(row),
-            changeLink(row, panel.ctx.node()),
-            row.differs && !fit.shows("differs")
-              ? h("span", { class: "cell-more odd-mark" }, linked(`${DIFFERS} ${row.differs}`))
-              : null,
-          ],
+    render: (row, fit) => [
+      row.name === panel.editing ? panel.formOf(row) : valueOf(row),
+      row.name === panel.editing && !fit.shows("about") ? editHint(row) : null,
+      changeLink(row, panel.ctx.node()),
+      row.differs && !fit.shows("differs")
+        ? h("span", { class: "cell-more odd-mark" }, linked(`${DIFFERS} ${row.differs}`))
+        : null,
+    ],
   };
   return [name, value, ...factColumns(panel), editColumn(panel)];
 }
@@ -179,6 +177,15 @@ const valueOf = (row) =>
     "span",
     { class: row.changed ? "changed" : null, title: show(row.value) },
     breakable(show(row.value)),
+  );
+
+/** What to know of the value that is entered; it stands where there is room for it. */
+const editHint = (row) =>
+  h(
+    "small",
+    { class: "edit-hint", id: `hint-${row.name}` },
+    `Current value: ${show(row.value)}. A change lasts until the node restarts; ` +
+      "the node may refuse it.",
   );
 
 /** How and when a setting was changed, as a link to the events; null when not lately. */
@@ -209,6 +216,8 @@ function factColumns(panel) {
       cls: "muted wrap",
       sort: false,
       value: (row) => row.about.help,
+      sig: (row) => `${row.name === panel.editing}${show(row.value)}`,
+      render: (row) => [row.about.help, row.name === panel.editing ? editHint(row) : null],
       tip: (row) => row.about.help,
     },
     {
@@ -309,7 +318,6 @@ class EditForm {
     const look = { type: "submit", class: "small in-row primary", "aria-label": label };
     this.go = h("button", look, "Set");
     const { ctx } = panel;
-    const hint = "Lasts until the node restarts. Some settings cannot be changed at runtime.";
     this.element = h(
       "form",
       { class: "in-place", novalidate: true },
@@ -317,7 +325,6 @@ class EditForm {
       guarded(this.go, ctx.signal, ctx.node),
       button("Cancel", () => panel.edit(""), { kind: "small in-row" }),
       this.error,
-      h("small", {}, `Now ${show(row.value)}. ${hint}`),
     );
     this.element.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
@@ -340,6 +347,7 @@ class EditForm {
       input = h("textarea", { name: "value", rows: 3, spellcheck: "false" });
     input.value = show(old);
     input.setAttribute("aria-label", `New value of ${this.row.name}`);
+    input.setAttribute("aria-describedby", `hint-${this.row.name}`);
     return input;
   }
 
@@ -390,6 +398,7 @@ class Settings {
     this.siblings = null; // how many others of the instance reported their settings
     this.unasked = 0; // how many did not
     this.editing = ""; // name of the setting whose row is a form now
+    this.form = null; // it keeps what was typed when its row is drawn again
     this.table = new DataTable({
       label: "Settings",
       key: (row) => row.name,
@@ -420,10 +429,16 @@ class Settings {
     this.table.update(this.rows);
   }
 
-  /** A row is a form, or has a note below it where the column of the instance has no room. */
+  /** A row may be a form, and has a note below it where the column of the instance has no room. */
   #rowClass(row) {
-    if (row.name === this.editing) return "editing";
-    return row.differs && !this.table.fit.shows("differs") ? "noted" : "";
+    const isNoted = row.differs && !this.table.fit.shows("differs");
+    return [row.name === this.editing && "editing", isNoted && "noted"].filter(Boolean).join(" ");
+  }
+
+  formOf(row) {
+    this.form = this.form || new EditForm(this, row);
+    this.form.row = row;
+    return this.form.element;
   }
 
   #buildTools() {
@@ -461,6 +476,7 @@ class Settings {
   edit(name) {
     const before = this.editing;
     this.editing = name;
+    this.form = null;
     this.table.update(this.rows);
     if (!name && !before) return;
     const input = this.table.element.querySelector(".in-place [name=value]");
