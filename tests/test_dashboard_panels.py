@@ -920,6 +920,47 @@ def test_a_range_before_the_history_says_when_that_begins_and_of_what_day_it_is(
         browser.resize(1280, 800)
 
 
+@pytest.mark.parametrize(
+    "node, note",
+    [
+        ("llama70b-a_api", "of tokens not on the GPU"),
+        ("mp-0", "tok/s looked up"),
+        ("llama70b-a_scheduler", "without GPU prefix hits"),
+        ("llama70b-a_worker2", "slower than the limit"),
+    ],
+)
+def test_what_tiles_say_below_their_figures_is_never_cut(browser, demo, show, node, note):
+    cut = (
+        "return [...document.querySelectorAll('.tile :is(.name, .more, .more *)')]"
+        ".filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth)"
+        ".map((one) => one.textContent)"
+    )
+    try:
+        show(demo, "overview", node)
+        wait_text(browser, note, "main")
+        for width in (1440, 1024, 768, 360):
+            browser.resize(width, 900)
+            assert browser.script(cut) == [], width
+    finally:
+        browser.resize(1280, 800)
+
+
+def test_the_hit_rates_of_a_page_say_of_what_they_are_shares(browser, demo, show):
+    show(demo, "overview", "mp-0")
+    tile = "return [...document.querySelectorAll('.tile')].find((one) =>"
+    tile += " one.innerText.startsWith('L2 hit rate'))?.querySelector('.more').innerText"
+    browser.wait_for(lambda: re.fullmatch(r"of \S+\s?tok/s looked up", browser.script(tile) or ""))
+    show(demo, "overview", "llama70b-a_api")
+    table = "section[aria-label='Other nodes of this instance'] thead "
+    wait_text(browser, "Hit rate", table)
+    titles = [browser.attribute(table + "th:nth-child(%d)" % at, "title") for at in (5, 6, 7)]
+    assert titles == [
+        "share of looked-up tokens that were in the cache",
+        "99 of 100 retrievals are faster",
+        "bytes in the local CPU cache",
+    ]
+
+
 def test_the_page_of_a_scheduler_begins_with_the_figures_of_its_instance(browser, demo, show):
     show(demo, "overview", "llama70b-b_scheduler")
     section = "section[aria-label='Figures of llama70b-b']"

@@ -27,7 +27,7 @@ import {
   subscribe,
 } from "../server.js";
 import { DataTable } from "../table.js";
-import { KINDS } from "../words.js";
+import { KINDS, metricHelp, metricLabel } from "../words.js";
 import { tree } from "../tree.js";
 import { presentNote } from "../views/present.js";
 import { InstanceFigures } from "./nodecharts.js";
@@ -844,7 +844,12 @@ function reports(data) {
 }
 
 const seconds = (value) => format(value, "seconds");
-const figure = (name) => (row) => (row.metrics || {})[name] ?? null;
+/** A column of a figure of each node; a pointer on its head shows what that is a share of. */
+const figureColumn = (id, name, show, more) => ({
+  ...number(id, metricLabel(name), (row) => (row.metrics || {})[name] ?? null, show),
+  title: metricHelp(name),
+  ...more,
+});
 const NODE_COLUMNS = [
   text("state", "State", (row) => row.state, {
     sig: (row) => row.state,
@@ -862,9 +867,9 @@ const NODE_COLUMNS = [
   }),
   text("kind", "Kind", (row) => KINDS[row.kind] || "–", { width: 104, drop: 3 }),
   text("version", "Version", (row) => row.version || "–", { width: 160, drop: 5 }),
-  { ...number("hits", "Hit rate", figure("lookup_hit_rate"), percent), width: 76, narrow: 68 },
-  { ...number("p99", "Retrieve p99", figure("retrieve_p99"), seconds), width: 110, drop: 1 },
-  { ...number("memory", "L1 memory", figure("local_cache_bytes"), bytes), width: 110, drop: 4 },
+  figureColumn("hits", "lookup_hit_rate", percent, { width: 76, narrow: 68 }),
+  figureColumn("p99", "retrieve_p99", seconds, { width: 110, drop: 1 }),
+  figureColumn("memory", "local_cache_bytes", bytes, { width: 110, drop: 4 }),
   { ...number("latency", "Response time", (row) => row.latency, seconds), width: 120, drop: 2 },
 ];
 

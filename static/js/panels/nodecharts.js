@@ -34,6 +34,7 @@ const said = (metrics, name, words) =>
 const NOTES = {
   lookup_hit_rate: (m) => said(m, "retrieve_hit_rate", (text) => `retrieve ${text}`),
   l1_hit_rate: (m) => said(m, "lookup_hit_rate", (text) => `L1 and L2 ${text}`),
+  l2_hit_rate: (m) => said(m, "lookup_tokens_per_second", (text) => `of ${text} looked up`),
   hit_tokens_per_second: servedNote,
   retrieve_p99: (m) => said(m, "retrieve_p50", (text) => `p50 ${text}`),
   store_p99: (m) => said(m, "store_p50", (text) => `p50 ${text}`),
@@ -41,7 +42,7 @@ const NOTES = {
   ttft_p50: (m) => said(m, "ttft_p99", (text) => `p99 ${text}`),
   itl_p50: (m) => said(m, "itl_p99", (text) => `p99 ${text}`),
   waiting_requests: (m) => said(m, "running_requests", (text) => `${text} running`),
-  external_prefix_hit_rate: () => "of tokens not in GPU memory",
+  external_prefix_hit_rate: () => "of tokens not on the GPU",
   kv_usage_ratio: (m) => said(m, "preemptions_per_second", (text) => `preemptions ${text}`),
   local_cache_bytes: (m) => said(m, "local_cache_limit_bytes", (text) => `of ${text}`),
   // An MP server counts those of both layers.
