@@ -1293,11 +1293,21 @@ def test_a_histogram_shows_bars_and_quantiles(browser, worker, show):
     # Ranks 50, 90 and 99 of 100: the ends of the first two buckets, and 9/10 of the way through
     # the third.
     assert ["p50 100 ms", "p90 200 ms", "p99 380 ms", "mean 110 ms"] == words.splitlines()[5:9]
-    assert [row.split() for row in browser.texts(".bars tbody tr")][:3] == [
-        ["≤", "100", "ms", "50"],
-        ["≤", "200", "ms", "40"],
-        ["≤", "400", "ms", "10"],
+    # Each is counted by itself: "≤ 400 ms" would be all 100, as in Prometheus.
+    assert [" ".join(row.split()) for row in browser.texts(".bars tbody tr")] == [
+        "≤ 100 ms 50",
+        "100 – 200 ms 40",
+        "200 – 400 ms 10",
+        "> 400 ms 0",
     ]
+    for metric, value in (
+        ("num_hit_tokens_total", "4,200 tok"),
+        ("local_cache_usage", "1.00 MiB reported as 1,048,576"),
+    ):
+        browser.click("button[data-metric^='lmcache:%s']" % metric)
+        shown = "section[aria-label='lmcache:%s'] p:has(> b)" % metric
+        browser.wait_for(lambda shown=shown: browser.has(shown))
+        assert " ".join(browser.text(shown).split()) == value
 
 
 def test_equal_threads_are_one_group_and_what_moved_is_left_out(browser, worker, show):

@@ -6,7 +6,7 @@ import { Chart } from "../chart.js";
 import { endOf } from "../chartmath.js";
 import { button, fitted, sayMatches, searchBox } from "../controls.js";
 import { append, breakable, breakableCall, dotted, h, replace } from "../dom.js";
-import { clock, format, plain, plural, serverNow, when } from "../format.js";
+import { clock, format, parts, plain, plural, serverNow, when } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { ApiError, getJson, getText, store, subscribe } from "../server.js";
 import { DataTable, VIRTUAL_FROM } from "../table.js";
@@ -125,6 +125,7 @@ const prefixOf = (name) =>
       : name.split("_")[0];
 const show = (value, { unit, scale }) =>
   unit === "time" ? when(value) : format(value === null ? null : value * scale, unit);
+const COUNTS = ["count", "tokens"]; // units in which a short value and the exact one are alike
 const COUNTED = { unit: "count", scale: 1 };
 const QUANTILES = [
   ["p50", 0.5],
@@ -250,13 +251,13 @@ const having = (rows, name) => rows.filter((row) => name in row.labels).length;
 
 /** Buckets with their own counts, in the family's unit, without the empty ones at both ends. */
 function ownCounts(buckets, scale) {
-  const rows = buckets.map(([limit, count], i) => [
-    limit * scale,
-    count - (i ? buckets[i - 1][1] : 0),
-  ]);
-  const first = rows.findIndex(([, count]) => count > 0);
+  const rows = buckets.map(([limit, count], i) => {
+    const [low, below] = i ? buckets[i - 1] : [-Infinity, 0];
+    return [low * scale, limit * scale, count - below];
+  });
+  const first = rows.findIndex(([, , count]) => count > 0);
   if (first < 0) return [];
-  const last = rows.length - 1 - [...rows].reverse().findIndex(([, count]) => count > 0);
+  const last = rows.length - 1 - [...rows].reverse().findIndex(([, , count]) => count > 0);
   return rows.slice(Math.max(0, first - 1), last + 2);
 }
 
@@ -391,16 +392,28 @@ async function historyChart(ctx, row, names) {
   return { chart, data };
 }
 
-/** A histogram's buckets as bars: [[upper limit, count in it], ...]. */
+/** A limit of a bucket is exact: "10 ms", not "10.0 ms". */
+const withoutZeros = (text) => text.replace(/\.0+(?!\d)|(\.\d*[1-9])0+(?!\d)/, "$1");
+
+/** "10 – 20 ms": a bucket by itself; "≤ 20 ms" would be all below, as Prometheus counts. */
+function rangeText(low, limit, unit) {
+  const text = (value) => withoutZeros(format(value, unit));
+  if (low === -Infinity) return limit === Infinity ? "all" : `≤\u00a0${text(limit)}`;
+  if (limit === Infinity) return `>\u00a0${text(low)}`;
+  const [[from, name], [, other]] = [low, limit].map((value) => parts(value, unit));
+  return `${name === other || !low ? withoutZeros(from) : text(low)} – ${text(limit)}`;
+}
+
+/** A histogram's buckets as bars: [[lower limit, upper limit, count in it], ...]. */
 function barList(rows, unit, label) {
-  const most = Math.max(1, ...rows.map(([, count]) => count));
-  const body = rows.map(([limit, count]) => {
+  const most = Math.max(1, ...rows.map(([, , count]) => count));
+  const body = rows.map(([low, limit, count]) => {
     const bar = h("i", { class: "bar" });
     bar.style.width = `${(count / most) * 100}%`;
     return h(
       "tr",
       {},
-      h("th", { scope: "row", class: "num" }, `≤ ${format(limit, unit)}`),
+      h("th", { scope: "row", class: "num" }, rangeText(low, limit, unit)),
       h("td", { class: "bar-cell" }, bar),
       h("td", { class: "num" }, plain(count)),
     );
@@ -465,10 +478,14 @@ class Detail {
     if (from) from.focus();
   }
 
-  #value(row) {
-    const exact = plain(row.value);
-    const more = row.shown === exact ? null : h("span", { class: "muted" }, `  ${exact}`);
-    return h("p", {}, h("b", {}, row.shown), more);
+  /** The value with all its digits, and with its unit; once where that is the same number. */
+  #value({ value, shown, measure: { unit, scale } }) {
+    const exact = plain(value);
+    if (COUNTS.includes(unit) && Number.isFinite(value))
+      return h("p", {}, h("b", {}, unit === "tokens" ? `${exact}\u00a0tok` : exact));
+    const isExact = unit !== "time" && Number(parts(value * scale, unit)[0]) === value;
+    const more = isExact ? null : h("span", { class: "muted" }, ` reported as ${exact}`);
+    return h("p", {}, h("b", {}, shown), more);
   }
 
   open(row) {
