@@ -1003,6 +1003,41 @@ def test_a_limit_is_that_of_the_l2_adapter_that_evicts_though_another_one_holds_
         assert rows[1].split()[0] == "fs" and "not reported" in rows[1]
 
 
+@pytest.mark.parametrize(
+    "policy, is_without_effect", [("LRU", True), ("IsolatedLRU", False), (None, False)]
+)
+def test_quotas_that_no_adapter_heeds_are_said_to_have_no_effect(
+    browser, start, policy, is_without_effect
+):
+    with open(ANSWERS) as file:
+        answers = json.load(file)["mp_0.5.6"]
+    storage = answers["/status"][1]["storage_manager"]
+    storage["l2_eviction_controller"]["adapters"][0]["eviction_policy"] = policy
+    if not policy:
+        del storage["l2_eviction_controller"]
+    with PanelNode() as server:
+        server.pages = {path: tuple(answer) for path, answer in answers.items()}
+        server.pages["/quota"] = {"users": {}}
+        front = start("--node", "m=%s" % server.address, "--poll-interval", "0.5")
+        wait_for(lambda: front.ask("/api/status").json()["nodes"][0]["kind"] == "mp")
+        browser.leave()
+        browser.goto(front.url + "/#/node/m/cache")
+        section = "section[aria-label=Quotas]"
+        browser.wait_for(lambda: "No quotas on this server." in browser.text(section))
+        text = browser.text(section)
+        assert ("quotas set here have no effect" in text) == is_without_effect
+        assert ("evicts all KV of a cache salt" in text) != is_without_effect
+        assert "coordinator" not in text, "none is known"
+        assert browser.has(section + " form"), "adapters may be replaced"
+
+
+def test_the_quotas_of_an_mp_server_lead_to_those_of_its_coordinator(browser, demo, show):
+    show(demo, "cache", "mp-0")
+    section = "section[aria-label=Quotas] "
+    wait_text(browser, "No L2 adapter of this server uses IsolatedLRU eviction", section)
+    assert browser.attribute(section + "p a", "href") == "#/node/coordinator/cache"
+
+
 def test_an_adapter_is_not_said_to_evict_nothing_where_the_status_does_not_tell(browser, start):
     with open(ANSWERS) as file:
         answers = json.load(file)["mp_0.5.6"]

@@ -20,7 +20,7 @@ import { explain, panelFrame } from "../panel.js";
 import { store, subscribe, trusted } from "../server.js";
 import { DataTable } from "../table.js";
 import { tree } from "../tree.js";
-import { fails, gigabytes, limitText, tierName } from "./kinds.js";
+import { evictsBySalt, fails, gigabytes, limitText, tierName } from "./kinds.js";
 
 /** One action: its name, what it does, and its buttons. */
 function operation(name, text, ...buttons) {
@@ -121,6 +121,13 @@ function operationsNote(what) {
   const more = h("a", { href: "#/many?tab=cache" }, "Cache operations");
   return h("p", { class: "note" }, `To ${what} a prompt’s KV, use `, more, ".");
 }
+
+/** The names of nodes, as links to what can be done to their caches. */
+const nodeLinks = (nodes) =>
+  nodes.flatMap((one, i) => [
+    i ? ", " : "",
+    h("a", { class: "gap", href: nodeLink(one, "cache") }, one.name),
+  ]);
 
 let panels = 0; // how many have said why their buttons are disabled
 
@@ -631,14 +638,7 @@ function mountScheduler(root, ctx) {
       "Backends, bypass, hot cache, freeze, KV cache and clearing are not available here: " +
         "a scheduler has no cache engine. ",
       workers.length
-        ? [
-            "They are on its workers: ",
-            workers.flatMap((one, i) => [
-              i ? ", " : "",
-              h("a", { class: "gap", href: nodeLink(one, "cache") }, one.name),
-            ]),
-            ".",
-          ]
+        ? ["They are on its workers: ", nodeLinks(workers), "."]
         : "They are on the workers of its instance.",
     ),
   );
@@ -740,16 +740,20 @@ const quotaColumns = (ctx, after) => [
 
 /**
  * Limits of L2 by cache salt, with a form that sets one. `shape` makes rows of the response; `note`
- * says to what they apply, `none` what holds without any.
+ * says to what they apply, `none(data)` what holds without any, `about(data)` what else holds.
  */
-function quotas(ctx, shape, { note, none, defaults = null }) {
+function quotas(
+  ctx,
+  shape,
+  { note, none, load = readQuotas, about = () => null, defaults = null },
+) {
   const form = quotaForm(ctx, () => frame.run());
   const frame = changesFrame({
     title: "Quotas",
     note,
     path: "/quota",
     ctx,
-    load: () => ctx.json("/quota"),
+    load: () => load(ctx),
     render: (data, body) => {
       const rows = shape(data);
       const columns = quotaColumns(ctx, frame.run);
@@ -759,26 +763,53 @@ function quotas(ctx, shape, { note, none, defaults = null }) {
         key: (row) => row.salt,
         fixed: false,
         rowClass: () => "centred",
-        emptyText: none,
+        emptyText: none(data),
         columns: columns.filter(({ id }) => id !== "act" || hasActions),
       });
       table.update(rows);
-      append(body, table.element, form);
+      append(body, about(data), table.element, form);
     },
   });
   return defaults ? h("div", { class: "columns halves" }, frame.element, defaults) : frame.element;
 }
 
+const readQuotas = (ctx) => ctx.json("/quota");
+
+/** The quotas of an MP server, and whether they have an effect; null where that is not known. */
+async function readMpQuotas(ctx) {
+  const [{ data, raw }, areEnforced] = await Promise.all([readQuotas(ctx), evictsBySalt(ctx)]);
+  return { data: { ...data, areEnforced }, raw };
+}
+
+/** Whether the quotas of an MP server have an effect, and where those of a coordinator are. */
+function aboutMpQuotas({ areEnforced }) {
+  const { nodes = [] } = store.status || {};
+  const coordinators = nodes.filter(({ kind }) => kind === "coordinator");
+  const said = [
+    areEnforced === false
+      ? "No L2 adapter of this server uses IsolatedLRU eviction: quotas set here have no effect. "
+      : null,
+    coordinators.length
+      ? ["A coordinator’s quotas are set on its page: ", nodeLinks(coordinators), "."]
+      : null,
+  ].filter(Boolean);
+  return said.length ? h("p", { class: "quiet-line said-first" }, said) : null;
+}
+
 // Both kinds limit L2. LMCache's IsolatedLRU clears what has no quota of the MP server.
 const MP_QUOTAS = {
   note: "for the L2 adapters of this server that use IsolatedLRU eviction",
-  none:
-    "No quotas on this server. An L2 adapter with IsolatedLRU eviction evicts all KV of a cache " +
-    "salt that has no quota. A coordinator’s quotas are set on its page.",
+  none: ({ areEnforced }) =>
+    areEnforced === false
+      ? "No quotas on this server."
+      : "No quotas on this server. An L2 adapter with IsolatedLRU eviction evicts all KV of a " +
+        "cache salt that has no quota.",
+  load: readMpQuotas,
+  about: aboutMpQuotas,
 };
 const COORDINATOR_QUOTAS = {
   note: "how much of L2 each cache salt may use, on all MP servers of this coordinator",
-  none: "No quotas: the default quota applies to every cache salt.",
+  none: () => "No quotas: the default quota applies to every cache salt.",
 };
 
 function mountMp(root, ctx) {

@@ -356,6 +356,18 @@ async function readTiers(ctx) {
   return { data: { storage: data.storage_manager || {}, metrics, adaptersIn }, raw };
 }
 
+/**
+ * Whether an L2 adapter of an MP server evicts what is over the quota of its cache salt; null where
+ * that is not known. Its status has all adapters that evict.
+ */
+export async function evictsBySalt(ctx) {
+  const { data } = await readEither(ctx, ...MP_STATUS).catch(() => ({ data: null }));
+  const storage = (data || {}).storage_manager || {};
+  const { adapters } = storage.l2_eviction_controller || {};
+  if (!Array.isArray(adapters)) return null;
+  return adapters.some((one) => one.eviction_policy === "IsolatedLRU");
+}
+
 /** L1 and the L2 adapters of an MP server: the first thing that is asked about it. */
 class MpTiers {
   constructor(ctx) {
