@@ -1961,6 +1961,27 @@ def test_in_a_read_only_page_the_fields_of_a_change_are_disabled_until_the_token
     browser.script("sessionStorage.clear()")
 
 
+def test_the_console_never_changes_a_method_that_was_chosen_and_says_what_is_cleared(
+    browser, worker, show
+):
+    method, path = "form.request select[aria-label='Method']", "input[aria-label='Path']"
+    show(worker, "requests")
+    browser.type(path, "/cache/clear")
+    assert browser.property(method, "value") == "DELETE", "the only one that the node takes"
+    browser.press("Enter")
+    words = ["/cache/clear", "Clears the node’s cache. This cannot be undone."]
+    browser.wait_for(lambda: browser.texts("dialog .dialog-body p") == words)
+    browser.press("Escape")
+    browser.wait_for(lambda: not browser.has("dialog"))
+    browser.choose(method, "POST")
+    browser.type(path, "/cache/clear?locations=LocalCPUBackend")
+    browser.type(path, "/cache/clear")
+    assert browser.property(method, "value") == "POST"
+    browser.press("Enter")
+    browser.wait_for(lambda: worker.targets("/cache/clear"))
+    browser.wait_for(lambda: "POST /cache/clear" in browser.text(".sent"))
+
+
 def test_the_console_sends_and_shows_status_time_and_size(browser, worker, show):
     worker.pages["/hello"] = lambda request: (
         201,

@@ -113,6 +113,14 @@ const KNOWN = {
     "GET /api/sd",
   ],
 };
+const FOR_GOOD = "This cannot be undone.";
+// What those of them do that discard something: [method, path, words].
+const EFFECTS = [
+  ["DELETE", /^\/cache\/clear\?.*locations=/, `Clears the node’s cache there. ${FOR_GOOD}`],
+  ["DELETE", /^\/cache\/clear(\?|$)/, `Clears the node’s cache. ${FOR_GOOD}`],
+  ["POST", /^\/cache\/clear(\?|$)/, `Clears the node’s cache. ${FOR_GOOD}`],
+  ["DELETE", /^\/backends\/[^/?]+$/, "Closes the backend; it is no longer used."],
+];
 const MOST_SENT = 20; // requests remembered below the answer
 const MOST_SHOWN = 500000; // characters of an answer
 
@@ -160,10 +168,19 @@ function pretty({ text, type }) {
   }
 }
 
+/** What a request discards that this kind of node is known to take; "" when nothing is known. */
+function effectOf(method, where, entries) {
+  const isOf = (verb, place) => (effect) => effect[0] === verb && effect[1].test(place);
+  const found = EFFECTS.find(isOf(method, where));
+  return found && entries.some((one) => isOf(one.verb, one.where)(found)) ? found[2] : "";
+}
+
 /** Ask before what deletes, and before what is known to hang a scheduler. */
-async function isSure(method, where, node) {
-  const deleting = { title: `Send DELETE to ${node.key}?`, text: where, action: "Send" };
-  if (method === "DELETE" && !(await confirmDialog(deleting))) return false;
+async function isSure(method, where, node, entries) {
+  const effect = effectOf(method, where, entries);
+  const title = `Send ${method} to ${node.key}?`;
+  const deleting = { title, text: [where, effect].filter(Boolean), action: "Send" };
+  if ((method === "DELETE" || effect) && !(await confirmDialog(deleting))) return false;
   if (!/\/lookup\/create\b.*dryrun/.test(where)) return true;
   return confirmDialog({
     title: "This request makes a scheduler hang",
@@ -209,6 +226,7 @@ class Console {
   constructor(ctx) {
     this.ctx = ctx;
     this.entries = (KNOWN[ctx.node().kind] || KNOWN[IN_PROCESS]).map(words);
+    this.isChosen = false; // the method, by the user: it is not changed any more
     this.offered = ""; // the body that was filled in with a known path
     Object.assign(this, makeFields(this.entries));
     this.status = h("p", { class: "result", role: "status" });
@@ -225,7 +243,10 @@ class Console {
     this.sendButton.type = "submit";
     this.#build();
     this.path.addEventListener("input", (event) => this.#follow(event));
-    this.method.addEventListener("change", (event) => this.#follow(event));
+    this.method.addEventListener("change", (event) => {
+      this.isChosen = true;
+      this.#follow(event);
+    });
     subscribe(() => this.#lock(), ctx.signal);
     this.#follow();
   }
@@ -278,12 +299,13 @@ class Console {
     };
   }
 
-  /** A known path brings its method and a body to start from; typed text is not overwritten. */
+  /** A known path brings its method and a body; what was chosen or typed is not overwritten. */
   #follow(event) {
     const { path, method, body } = this;
     const found = this.entries.filter((one) => one.where === path.value);
     const fits = found.some((one) => one.verb === method.value);
-    if (event && event.target === path && found.length && !fits) method.value = found[0].verb;
+    const isOpen = event && event.target === path && !this.isChosen;
+    if (isOpen && found.length && !fits) method.value = found[0].verb;
     const one = found.find(({ verb }) => verb === method.value);
     if (one && (body.value === "" || body.value === this.offered)) {
       body.value = one.template;
@@ -304,7 +326,7 @@ class Console {
   async #submit() {
     const where = this.path.value.startsWith("/") ? this.path.value : "/" + this.path.value;
     if (this.sendButton.disabled) return;
-    if (!(await isSure(this.method.value, where, this.ctx.node()))) return;
+    if (!(await isSure(this.method.value, where, this.ctx.node(), this.entries))) return;
     await working(this.sendButton, () => this.#send(where));
   }
 
@@ -346,6 +368,7 @@ class Console {
     const old = { method: method.value, headers: headers.value, body: body.value };
     const fill = () => {
       method.value = old.method;
+      this.isChosen = true;
       this.path.value = where;
       headers.value = old.headers;
       body.value = old.body;
