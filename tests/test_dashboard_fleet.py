@@ -489,13 +489,23 @@ def test_cards_of_a_row_are_no_higher_than_what_is_in_them(page, demo):
     browser.wait_for(lambda: "L2, s3" in browser.text("main .own-panels"))
     lefts = "return [...new Set([...document.querySelectorAll('.own-panels > .panel')].map("
     assert browser.script(lefts + "(one) => one.getBoundingClientRect().left))].length") == 1
-    browser = page(demo, "#/node/llama70b-a_api")
+    browser = page(demo, "#/node/llama70b-a_scheduler")
     browser.wait_for(
         lambda: "No active alerts for this node itself" in browser.text("main .alert-card")
     )
     browser.wait_for(lambda: browser.has("main .event-card .events li"))
     alerts, events = browser.box("main .alert-card"), browser.box("main .event-card")
     assert events[1] >= alerts[1] + alerts[3]
+
+
+def test_an_alert_of_a_rank_is_also_that_of_the_engine_which_it_says_to_be_slower(page, demo):
+    browser = page(demo, "#/node/llama70b-a_api")
+    own = "main .alert-card > ul"
+    browser.wait_for(lambda: re.search(r"Lookup hit rate of .* fell", browser.text(own)))
+    assert "No active alerts" not in browser.text("main .alert-card")
+    # What does not name it stays folded.
+    assert "Failures are rising" not in browser.text(own)
+    assert re.search(r"alerts? on other nodes", browser.text("main .alert-card"))
 
 
 def test_the_head_of_a_node_says_whose_version_it_is(page, demo):

@@ -1048,6 +1048,19 @@ def test_a_row_of_many_nodes_counts_those_that_still_are_so(run):
     assert rows == [["5 nodes are degraded: slow response", "1 of 5 ongoing,", "5 min"]]
 
 
+def test_what_somebody_added_has_one_row_however_slow_the_request_was(run):
+    add = {"method": "POST", "path": "/api/proxies", "status": 200, "by": "token", "from": "h"}
+    events = [
+        event(4, "action", None, 108.5, 108.5, text="POST /api/proxies: 200", **add),
+        event(3, "nodes", "rack2", 104.0, 104.0, text="Added a frontend: rack2", added=["rack2"]),
+        event(2, "action", None, 103.0, 103.0, text="POST /api/proxies: 200", **add),
+        event(1, "nodes", "rack1", 100.0, 100.0, text="Added a frontend: rack1", added=["rack1"]),
+    ]
+    body = "return eventRows(given[0]).map((row) => [eventText(row), row.by])"
+    rows = run("views/eventlist.js", body, events)
+    assert rows == [["Added a frontend: rack2", "token"], ["Added a frontend: rack1", "token"]]
+
+
 def changes_of(nodes, time, first, **more):
     text = "%s changed: chunk_size 512 → 256"
     return [

@@ -36,6 +36,10 @@ export function alertsFor(node, status) {
   );
 }
 
+/** Whether an alert tells what a node had to suffer: "TTFT p50 of NAME rose". */
+const affects = ({ text }, key) =>
+  [" ", ":", ";", ","].some((end) => ` ${text} `.includes(` ${key}${end}`));
+
 export class NodeEvents {
   /** `changed()` is called when other events are there. */
   constructor(ctx, changed) {
@@ -48,7 +52,8 @@ export class NodeEvents {
     this.range = null;
     this.grouped = null; // {status, groups}
     const { key, kind } = ctx.node();
-    const isOther = ({ node }) => node && node !== key && kind !== "frontend";
+    const isOther = (alert) =>
+      alert.node && alert.node !== key && kind !== "frontend" && !affects(alert, key);
     this.alerts = new AlertCard({ isOther });
     this.card = new EventCard(nodeLink(ctx.node(), "events"), MOST_ROWS);
     this.card.follow(this.alerts);

@@ -22,6 +22,7 @@ import { pastTense, SETTABLE, SEVERITIES } from "../words.js";
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
 // Seconds from a request to the poll that sees what it changed; the list of nodes changes at once.
 const SEEN_WITHIN = { changed: 120, nodes: 1 };
+const TOLD_WITHIN = 10; // seconds from such a change to the end of a slow request, which is its time
 const NODES = "/api/nodes"; // the list of nodes and frontends, which is no node
 // What a short list leaves out: the address of a backend behind the name of its failed check.
 const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)/g;
@@ -88,9 +89,10 @@ function requestsOfChanges(events) {
     if (!["changed", "nodes"].includes(change.kind)) continue;
     const what = change.kind === "nodes" ? NODES : change.node;
     const seen = change.time - SEEN_WITHIN[change.kind];
-    const request = (sent.get(what) || []).find(
-      ({ time, until }) => time <= change.time + 1 && (until ?? time) > seen,
-    );
+    const after = ({ time, until }) => Math.abs((until ?? time) - change.time);
+    const [request] = (sent.get(what) || [])
+      .filter(({ time, until }) => time <= change.time + TOLD_WITHIN && (until ?? time) > seen)
+      .sort((a, b) => after(a) - after(b));
     if (request) found.set(change, request);
   }
   return found;
@@ -854,7 +856,8 @@ function oneForAll(marks) {
  * `more` counts other nodes to which the same happened.
  */
 export function marksOf(events) {
-  const told = new Set(requestsOfChanges(events).values()); // by the mark of the change
+  // By the mark of the change, and by the span in which the node was down.
+  const told = new Set([...requestsOfChanges(events).values(), ...saidByState(events)]);
   const others = events.filter((event) => !isSilencing(event));
   const silences = events
     .filter(isSilencing)
