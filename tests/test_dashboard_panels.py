@@ -2306,6 +2306,14 @@ def test_the_method_of_a_request_stands_beside_its_path_on_a_telephone(browser, 
         browser.resize(1280, 800)
 
 
+def test_the_charts_of_a_coordinator_are_low_and_say_what_is_queued(browser, demo, show):
+    show(demo, "overview", "coordinator")
+    titles = "main .charts-card .chart:not([hidden]) h3"
+    browser.wait_for(lambda: browser.texts(titles) == ["Queued events", "Response time"])
+    heights = "return [...document.querySelectorAll('main .chart-plot')].map((e) => e.offsetHeight)"
+    assert max(browser.script(heights)) < 160
+
+
 def test_what_is_not_known_of_a_node_is_left_out(browser, demo, show):
     show(demo, "overview", "coordinator")
     about = "main section[aria-label='About this node']"

@@ -145,6 +145,15 @@ const memory = (evictions) => [
   low("1/s", [line("evictions_per_second", evictions, 3)], { name: evictions }),
 ];
 
+const RESPONSE_TIME = [
+  "Response time",
+  lane("seconds", [line("latency", "Response time", 6)], { least: 0.01 }),
+];
+const EVENTS = {
+  ...line("queue_size", "Queued events", 6),
+  about: "events that wait in the coordinator’s event bus",
+};
+
 const CHARTS = {
   instance: [], // on the cluster's page
   engine: [
@@ -220,6 +229,7 @@ const CHARTS = {
       ]),
     ],
   ],
+  coordinator: [["Queued events", lane("things", [EVENTS], { kind: "step" })], RESPONSE_TIME],
   other: [
     [
       "Hit rate",
@@ -253,13 +263,16 @@ const CHARTS = {
     [
       "Failures and queue",
       lane("1/min", PROBLEMS, { kind: "bar" }),
-      low("things", [line("queue_size", "Queue", 6)], { name: "Queue", kind: "step" }),
+      low("things", [line("queue_size", "Queued tasks", 6)], {
+        name: "Queued tasks",
+        kind: "step",
+      }),
     ],
     [
       "Lookup latency",
       lane("seconds", [line("lookup_p50", "p50", 3), line("lookup_p99", "p99", 4)]),
     ],
-    ["Response time", lane("seconds", [line("latency", "Response time", 6)], { least: 0.01 })],
+    RESPONSE_TIME,
   ],
 };
 const SOURCE_NAMES = [
@@ -354,6 +367,8 @@ class NodeHistory extends FigureHistory {
 
 // ---- what the page shows of them ----
 
+const QUIET = ["scheduler", "coordinator"]; // they have few figures of their own, and most are 0
+
 const hasLane = (one, history) =>
   one.sources
     ? sourceLines(history).length > 0
@@ -363,8 +378,8 @@ const named = ({ name }) => name;
 
 /** The charts of a kind for which there are figures, as ChartsCard takes them. */
 function chartsFor(kind, history) {
-  const isQuiet = kind === "scheduler"; // it has few figures of its own, and most are 0
-  const whose = isQuiet ? " of this scheduler" : ""; // above are those of its instance
+  const isQuiet = QUIET.includes(kind);
+  const whose = kind === "scheduler" ? " of this scheduler" : ""; // above are its instance's
   return chartsOf(kind)
     .map(([label, ...lanes]) => {
       const shown = lanes
