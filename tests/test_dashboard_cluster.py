@@ -3720,6 +3720,31 @@ def test_a_node_of_a_fleet_has_its_instance_at_the_side_and_in_its_head(show, fl
     browser.wait_for(lambda: browser.script(here) == [] and browser.count(opened) == 0)
 
 
+@pytest.mark.parametrize("nodes", [15, 200])
+def test_a_frontend_is_marked_at_the_side_on_its_own_page(show, nodes):
+    story = large_fleet(nodes) if nodes > 15 else small_fleet()
+    story.proxies = [{"name": "rack1", "host": "10.0.0.9", "port": 80, "state": "up", "nodes": []}]
+    for one in story.nodes:
+        if one["kind"] == "coordinator":
+            one.update(proxy="rack1", key="rack1/" + one["key"], state="up")
+    here = (
+        "return [...document.querySelectorAll('nav .side-tree [aria-current=page]')]"
+        ".map((one) => [one.dataset.key, getComputedStyle(one).backgroundColor])"
+    )
+    with StoryServer(story) as server:
+        browser = show(server, "/#/node/rack1", "main h1")
+        [[key, colour]] = browser.wait_for(lambda: browser.script(here))
+        other = browser.style("nav .side-tree summary:not([aria-current])", "background-color")
+        assert key == "rack1" and colour != other
+        behind = "nav .side-tree details:has(summary[aria-current]) li a"
+        browser.wait_for(lambda: browser.count(behind) > 0)
+        browser.click(behind)
+        browser.wait_for(lambda: browser.script(here) and browser.script(here)[0][0] != "rack1")
+        assert len(browser.script(here)) == 1
+        browser.script("location.hash = '#/'")
+        browser.wait_for(lambda: browser.script(here) == [])
+
+
 def test_a_fleet_says_how_many_nodes_its_sums_still_lack(show):
     story = large_fleet(200)
     for one in story.nodes[:60]:

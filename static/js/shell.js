@@ -275,7 +275,10 @@ function shownKey() {
   return view === "node" ? key : "";
 }
 
-const holds = (group, key) => group.nodes.some((node) => node.key === key);
+/** The key of the node that a group itself stands for; "" unless that is a frontend. */
+const ownKey = ({ kind, label }) => (kind === "frontend" ? label : "");
+const holds = (group, key) =>
+  Boolean(key) && (ownKey(group) === key || group.nodes.some((node) => node.key === key));
 
 /**
  * What is listed: [{title, groups, more: how many are left out, and summary lines}]; where only
@@ -335,11 +338,12 @@ function buildGroup(group, { closed, many }) {
   const list = h("ul");
   const { text = "" } = group.alert || {};
   const alert = text && h("span", { class: "tag" }, text.length > LONGEST_TAG ? "1 alert" : text);
+  const own = ownKey(group);
   const tag = alert || (group.outlier ? outlierTag(group.outlier) : null);
   if (tag) treeTags.set(group.id, tag);
   const summary = h(
     "summary",
-    {},
+    own ? { dataset: { key: own } } : {},
     mark,
     h("span", { class: "tree-name", title: group.label }, fitted(group.label)),
     tag || h("span", { class: "muted count" }, plain(group.nodes.length)),
@@ -475,9 +479,10 @@ export function markPlace() {
   };
   for (const link of places.querySelectorAll("a")) mark(link, link.dataset.view === route.view);
   const panel = route.view === "node" ? route.panel : "overview";
-  for (const link of treeBox.querySelectorAll("a[data-key]")) {
-    mark(link, route.view === "node" && link.dataset.key === route.key);
-    link.href = nodeLink({ key: link.dataset.key }, panel);
+  for (const entry of treeBox.querySelectorAll("[data-key]")) {
+    const { key } = entry.dataset;
+    mark(entry, route.view === "node" && key === route.key);
+    if (entry.matches("a")) entry.href = nodeLink({ key }, panel);
   }
   scrollToPlace();
 }
