@@ -4502,6 +4502,8 @@ def token_sources(growth: Growth) -> Dict[str, float]:
         loaded = min(rates["lookup_hits"], rates["lookup_tokens"])
         computed = rates["lookup_tokens"] - loaded
         sources = {"source_lmcache": loaded, "source_computed": computed}
+    elif not sources and {"hit", "lookup_tokens"} <= rates.keys() and "l1_hits" not in rates:
+        sources = sources_of_lookups(rates)
     layers = lmcache_layers(growth)
     total = sum(layers.values())
     if total and "source_lmcache" in sources:
@@ -4509,6 +4511,20 @@ def token_sources(growth: Growth) -> Dict[str, float]:
         for layer, rate in layers.items():
             sources[layer] = sources.get(layer, 0.0) + loaded * rate / total
     return sources
+
+
+def sources_of_lookups(rates: Dict[str, float]) -> Dict[str, float]:
+    """The sources of tokens that in-process LMCache without a count of prompt tokens looked up.
+
+    What it found and did not load was in the GPU already, if the engine does not say how much was.
+    """
+    prompt, hit = rates.get("prompt_tokens", rates["lookup_tokens"]), rates["hit"]
+    if not prompt and hit:
+        return {}
+    gpu = min(prompt, rates.get("gpu_hits", max(0.0, rates.get("lookup_hits", 0.0) - hit)))
+    loaded = min(hit, prompt - gpu)
+    computed = prompt - gpu - loaded
+    return {"source_gpu": gpu, "source_lmcache": loaded, "source_computed": computed}
 
 
 def engine_sources(rates: Dict[str, float]) -> Dict[str, float]:

@@ -468,7 +468,7 @@ const SOURCES = [
 ];
 
 /**
- * Tokens by where they came from; of a cluster that does not report it, served and computed.
+ * Tokens by where they came from; of a cluster that does not report it, those served from cache.
  * `names` are others for some of them.
  */
 export function sourceLines(history, names = {}) {
@@ -476,13 +476,7 @@ export function sourceLines(history, names = {}) {
     history.line(id, id in names ? { ...look, name: names[id] } : look),
   ).filter(Boolean);
   if (lines.length > 1) return lines;
-  const hit = history.line("hit_tokens_per_second", { colour: COLOUR.lmcache });
-  const asked = history.line("requested_tokens_per_second");
-  if (!hit || !asked) return [hit || asked].filter(Boolean);
-  const values = asked.values.map((value, i) =>
-    isNumber(value) && isNumber(hit.values[i]) ? Math.max(0, value - hit.values[i]) : null,
-  );
-  return [hit, { ...asked, name: "Computed", about: "", rest: true, values }];
+  return [history.line("hit_tokens_per_second", { colour: COLOUR.lmcache })].filter(Boolean);
 }
 
 /** What a line has beyond the sum of some others; null when that is next to nothing. */
