@@ -1670,6 +1670,16 @@ def test_a_fact_of_several_instances_counts_the_nodes_of_all(run, facts, told):
     assert run("views/alerts.js", body, alerts_of(*facts)) == expected
 
 
+def test_a_fact_that_another_frontend_tells_of_an_instance_counts_its_nodes_once(run):
+    facts = [("fe/%s" % name, None, "x on 4 nodes") for name in ("a0", "a1", "b0")]
+    alerts = alerts_of(*facts)
+    for alert, instance in zip(alerts, "aab"):
+        alert.update(source="fe", instance_name=instance, group="fe g")
+        del alert["instance"]
+    body = "return alertLines(given[0]).flatMap((line) => line.details)"
+    assert run("views/alerts.js", body, alerts) == ["3 min before: x on 8 nodes"]
+
+
 def test_the_nodes_of_an_alert_are_listed_by_name_and_the_named_one_is_not_told_twice(run):
     alert = {"rule": "r", "severity": "warning", "group": "g", "details": []}
     alerts = [

@@ -260,7 +260,7 @@ function commonFacts(alerts, isTold) {
       const id = what ? `${what} ${by}` : factOf(fact);
       if (!facts.has(id)) facts.set(id, { fact, places: new Map() });
       const { places } = facts.get(id);
-      const place = alert.instance || alert.node;
+      const place = `${alert.source} ${instanceOf(alert) || alert.node}`;
       if (what) places.set(place, [...(places.get(place) || []), where]);
     }
   return [...facts.values()].map(({ fact, places }) =>
