@@ -1354,6 +1354,25 @@ def test_who_changed_a_setting_is_told_once(run):
     assert rows == [["w0 changed: chunk_size 256 → 512", "by token from 10.2.0.14", ""]]
 
 
+def test_a_text_whose_spaces_count_is_quoted_and_read_as_it_was(run):
+    shown = {
+        "LRU": "LRU",
+        "two words": "two words",
+        "": '""',
+        " # # ": '" # # "',
+        "a  b": '"a  b"',
+        "a\tb\nc": r'"a\tb\nc"',
+        '"x"': r'"\"x\""',
+        '"x" and "y"': r'"\"x\" and \"y\""',
+        'say "x"': 'say "x"',
+    }
+    body = "return given[0].map((text) => [show(text), readValue(show(text), 'another')])"
+    rows = run("panels/config.js", body, list(shown))
+    assert rows == [[text, value] for value, text in shown.items()]
+    # A text that only looks like JSON is taken as it is.
+    assert run("panels/config.js", "return readValue('\"x\" y\"', '')") == '"x" y"'
+
+
 def test_of_a_tie_no_value_is_the_common_one(run):
     body = (
         "const rows = settingRows(given[0]);"
@@ -1365,7 +1384,7 @@ def test_of_a_tie_no_value_is_the_common_one(run):
     assert tie == ["a", "no majority", "1 · w0, w12 · w2, w3"]
     assert common == ["b", "1 · 3 nodes", "◆ 2 · w1"]
     confs = [["w0", {"a": "x"}], ["w1", {"a": "x"}], ["w2", {"a": ""}]]
-    assert run("views/drift.js", body, confs) == [["a", "x · 2 nodes", "◆ (empty) · w2"]]
+    assert run("views/drift.js", body, confs) == [["a", "x · 2 nodes", '◆ "" · w2']]
 
 
 @pytest.mark.parametrize("count, names", [(4, "w0, w1, w2, w3"), (5, "w0, w1, w2 and 2 more")])

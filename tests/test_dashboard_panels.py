@@ -258,6 +258,41 @@ def test_a_setting_is_edited_and_a_refusal_stands_beside_the_field(browser, work
     browser.wait_for(lambda: not browser.has(".in-place"))
 
 
+def test_the_spaces_of_values_are_shown_and_stay_when_one_is_set(browser, worker, show):
+    spaced, quoted = " #  # ", '" #  # "'
+    conf = worker.pages["/conf"]
+    conf["blend_special_str"] = spaced
+    sent = []
+
+    def answer(request):
+        if request.method == "GET":
+            return conf
+        sent.append(json.loads(request.body))
+        return {"updated": sent[-1]}
+
+    worker.pages.update({"/conf": answer, "/env": {"PS1": spaced}, "/meta": {"mark": spaced}})
+    front = show(worker, "meta")
+    browser.wait_for(lambda: browser.texts(".leaf .value") == [quoted])
+    browser.goto(front.url + "/#/node/w0/environment")
+    browser.wait_for(lambda: quoted in " ".join(browser.texts(".environment td")))
+    browser.goto(front.url + "/#/node/w0/config")
+    browser.wait_for(lambda: quoted in " ".join(browser.texts(".settings td")))
+    browser.resize(360, 800)
+    try:
+        browser.wait_for(lambda: quoted in " ".join(browser.texts(".settings td")))
+    finally:
+        browser.resize(1280, 800)
+    browser.click("button[title='Edit blend_special_str']")
+    assert browser.property(".in-place [name=value]", "value") == quoted
+    browser.press("Enter")
+    browser.wait_for(lambda: sent and not browser.has(".in-place"))
+    assert sent == [{"blend_special_str": spaced}]
+    conf["blend_special_str"] = "x"
+    browser.goto(front.url + "/#/node/w0/events")
+    said = "blend_special_str %s → " % quoted
+    wait_polling(browser, lambda: said in browser.text("main .events").replace("\xa0", " "))
+
+
 def test_a_setting_that_differs_from_the_instance_is_marked(browser, demo, show):
     assert (
         demo.ask("/proxy2/llama70b-b_worker2/conf", "POST", {"min_retrieve_tokens": 77}).status

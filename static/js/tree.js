@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { plain, plural } from "./format.js";
+import { quoted } from "./panels/util.js";
 
 const FLAT = 12; // items of a list that stands on one line
 const OPEN_DEPTH = 3; // branches that are open at first
@@ -67,7 +68,7 @@ function branch(value, name, children, open) {
 
 function scalar(value) {
   if (value === null) return "null";
-  if (value === "") return '""';
+  if (typeof value === "string") return quoted(value);
   if (typeof value === "number")
     return Number.isInteger(value)
       ? String(value)

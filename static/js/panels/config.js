@@ -24,13 +24,14 @@ import { DEFAULTS } from "./defaults.js";
 import { SETTABLE } from "../words.js";
 import { limitText } from "./kinds.js";
 import { aboutSetting, TOPIC_NAMES } from "./settings.js";
-import { flatten, readEither } from "./util.js";
+import { flatten, quoted, readEither } from "./util.js";
 
+/** A value as readValue() reads it. */
 export const show = (value) =>
   value === undefined
     ? "–"
     : typeof value === "string"
-      ? value
+      ? quoted(value)
       : typeof value === "number"
         ? String(value)
         : JSON.stringify(value);
@@ -54,11 +55,21 @@ const LEAST_SEARCHED = 8; // entries from which a tree has a search
 const RECENT = 86400; // seconds for which a setting that changed is marked
 const wrong = (text) => Object.assign(new Error(text), { field: "value" });
 
+/** A text that may be typed in quotes, as JSON. */
+function readText(text) {
+  if (!/^\s*".*"\s*$/s.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return text;
+  }
+}
+
 /** What was typed, as a value of the same type as the old one; throws what is wrong with it. */
 export function readValue(text, old, fallback) {
   const word = text.trim();
   if (word === "null" && (old === null || fallback === null)) return null;
-  if (typeof old === "string") return text;
+  if (typeof old === "string") return readText(text);
   // JSON has no such number; LMCache reads it from a string.
   if (typeof old === "number" && /^-?Infinity$/.test(word)) return word;
   let value;

@@ -6,6 +6,7 @@ import { plural } from "../format.js";
 import { panelFrame } from "../panel.js";
 import { trusted } from "../server.js";
 import { DataTable } from "../table.js";
+import { quoted } from "./util.js";
 
 const SECRET = /key|token|secret|passw|credential|auth|cookie|private/i;
 
@@ -74,7 +75,7 @@ const columns = (panel) => [
     value: (row) => (panel.hides(row) ? "" : row.value),
     sig: (row) => `${panel.hides(row)}${row.value}`,
     render: (row, fit) => [
-      panel.hides(row) ? maskedMark() : breakable(row.value),
+      panel.hides(row) ? maskedMark() : breakable(quoted(row.value)),
       row.secret ? [" ", panel.revealButton(row)] : null,
       fit.shows("act") ? null : h("div", {}, sameValue(row)),
     ],
@@ -154,7 +155,8 @@ class Environment {
     }));
     this.table.update(this.rows);
     this.#sayCount();
-    body.append(h("div", { class: "tools" }, this.search, this.count), this.table.element);
+    const variables = h("div", { class: "environment" }, this.table.element);
+    body.append(h("div", { class: "tools" }, this.search, this.count), variables);
   }
 }
 

@@ -24,6 +24,13 @@ export function flatten(value, prefix = "", into = {}) {
   return into;
 }
 
+/**
+ * A text as it is; in quotes, as JSON, where spaces at its ends, several spaces or what cannot be
+ * seen would be lost, and where it has quotes itself.
+ */
+export const quoted = (text) =>
+  /^(\s|$|".*"$)|\s$|\s\s|[^\S ]|\p{Cc}/u.test(text) ? JSON.stringify(text) : text;
+
 const NO_ENGINE = "a scheduler has no cache engine; its workers do";
 const NOT_HERE = "has no such endpoint";
 const path = (...words) => new RegExp(`^/(${words.join("|")})([/?]|$)`);

@@ -44,7 +44,7 @@ export function settingRows(configs) {
   return names.map((name) => {
     const by = new Map();
     for (const [key, conf] of configs) {
-      const text = name in conf ? show(conf[name]) || "(empty)" : "(absent)";
+      const text = name in conf ? show(conf[name]) : "(absent)";
       by.set(text, [...(by.get(text) || []), key]);
     }
     return { name, groups: [...by].sort((a, b) => b[1].length - a[1].length) };
