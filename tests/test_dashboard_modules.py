@@ -1325,9 +1325,42 @@ def test_a_rollout_compares_with_the_five_minutes_before_and_not_with_an_earlier
     first = {"times": times, "values": [0.1, 0.1, 0.7, 0.8, 0.9, 0.4, 0.6]}
     rest = {"times": times, "values": [0.1, 0.1, 0.5, 0.6, 0.7, 0.6, 0.6]}
     series = [{"metric": "lookup_hit_rate", "canary": first, "rest": rest}]
-    rollout = {"since": 1000, "series": series}
-    rows = run("views/rollout.js", "return comparison(given[0], 1060)", rollout)
-    assert rows == [["Hit rate", "80.0% → 50.0%", "60.0% → 60.0%"]]
+    body = "const before = beforeOf(given[0], 1000);"
+    body += "return comparison({ since: 1000, series: given[0], before }, 1060)"
+    [row] = run("views/rollout.js", body, series)
+    assert row["first"] == pytest.approx([0.8, 0.5]) and row["others"] == pytest.approx([0.6, 0.6])
+    assert plain(row["moved"]["text"]) == "▼ 30 pt"
+    assert row["moved"]["large"] and not row["moved"]["isBetter"]
+
+
+@pytest.mark.parametrize(
+    "metric, first, others, moved",
+    [
+        ("lookup_hit_rate", [0.783, 0.509], [0.786, 0.786], "▼ 27 pt, worse"),
+        ("lookup_hit_rate", [0.8, 0.5], [0.8, 0.5], ""),  # it went down everywhere
+        ("lookup_hit_rate", [0.5, 0.8], [0.5, 0.5], "▲ 30 pt"),
+        ("retrieve_p99", [0.0469, 0.0872], [0.0462, 0.0449], "▲ 91%, worse"),
+        ("retrieve_p99", [0.04, 0.08], [0.04, 0.08], ""),
+        ("retrieve_p99", [0.2, 0.3], [0.04, 0.06], ""),  # slower than the rest before, too
+        ("retrieve_p99", [0.04, 0.044], [0.04, 0.04], "▲ 10%"),
+        ("retrieve_p99", [0.08, 0.04], [0.08, 0.08], "▼ 50%"),
+        ("failures_per_second", [0, 0.5], [0, 0], "▲ from 0, worse"),
+        ("failures_per_second", [0, 0.5], [0, 0.5], ""),
+        ("failures_per_second", [0.5, 0.5], [0.5, 0], ""),  # not its own
+        ("retrieve_p99", [0.04, None], [0.04, 0.04], None),
+        ("lookup_hit_rate", [0.8, 0.5], [None, 0.8], None),
+    ],
+)
+def test_the_first_node_of_a_rollout_is_told_how_it_moved_against_the_rest(
+    run, metric, first, others, moved
+):
+    sides = [{"times": [100, 130], "values": values} for values in (first, others)]
+    body = "const [metric, canary, rest] = given; const series = [{ metric, canary, rest }];"
+    body += "const before = beforeOf(series, 120);"
+    body += "const [{ moved }] = comparison({ since: 120, series, before }, 130);"
+    body += "const isWorse = moved && moved.large && !moved.isBetter;"
+    body += "return moved && moved.text + (isWorse ? ', worse' : '')"
+    assert run("views/rollout.js", body, metric, *sides) == moved
 
 
 def test_a_404_that_names_what_is_missing_is_not_taken_for_a_missing_endpoint(run):

@@ -2577,7 +2577,9 @@ def test_a_rollout_names_each_node_with_its_state_and_goes_on_where_one_refused(
     assert browser.texts("select[name=first] option") == ["w0", "w1", "w2"]
     start_rollout(browser)
     assert [node.settings["min_retrieve_tokens"] for node in workers.values()] == [128, 0, 0]
-    assert state(browser).startswith("Changed ")
+    assert re.fullmatch(
+        r"Figures can be compared from [\d:]+ on\. Changed .* ago\.", state(browser)
+    )
     first, others = browser.wait_for(lambda: browser.texts("main .legend li"))  # of all charts
     assert first == "w0" and others.startswith("median of the other ")
     assert browser.texts("main .chart h3") == ["Hit rate", "Failures", "Retrieve p99"]
@@ -2609,8 +2611,101 @@ def test_a_rollout_is_dated_as_its_events_are_and_not_by_the_last_status(browser
     clock = "return (await import('/static/js/format.js')).clock(%r)" % change["time"]
     said = "first on w0, " + browser.script(clock)
     assert said in browser.texts("main .panel-head p")
-    assert state(browser).startswith("Changed 0 s ago. Wait another ")
+    since = browser.script(clock.replace(".clock(", ".clock(60 + "))
+    assert state(browser).startswith("Figures can be compared from %s on. Changed " % since)
+    ago = browser.text("#rollout-state [data-since]")
+    browser.wait_for(lambda: browser.text("#rollout-state [data-since]") != ago)  # no status came
     assert browser.text("table.compared thead th").replace("\xa0", " ") == "5 min before → since"
+
+
+HISTORY = """
+const before = window.fetch;
+window.asked = [];
+window.fetch = async (url, options) => {
+  if (!String(url).includes("api/history")) return before(url, options);
+  const query = new URL(url, location.href).searchParams;
+  window.asked.push(Number(query.get("end")));
+  const since = %(since)r;
+  const times = [since - 60, since + 5, since + 60].filter((time) => time <= query.get("end"));
+  const was = { lookup_hit_rate: 0.8, failures_per_second: 0, retrieve_p99: 0.04 };
+  const is = (node) => (node === "w0" ? { ...was, ...%(changed)s } : was);
+  const series = ["w0", "w1", "w2"].flatMap((node) =>
+    Object.keys(was).map((metric) => {
+      // With another end of the range the figures before the change are others.
+      const old = times.length > 1 ? was[metric] / 2 : was[metric];
+      return { node, metric, times, values: times.map((time, i) => (i ? is(node)[metric] : old)) };
+    }),
+  );
+  return Response.json({ interval: 60, series });
+};
+const kept = JSON.parse(sessionStorage.getItem("lmcache.rollout"));
+sessionStorage.setItem("lmcache.rollout", JSON.stringify({ ...kept, since: %(since)r, before: null }));
+location.hash = "#/many?tab=rollout";
+"""
+
+
+def compare(browser, rollout, changed):
+    """The rollout that was started goes on, as if it were two minutes old."""
+    browser.leave()
+    browser.goto(rollout.url + "/#/nodes")
+    browser.wait_for(lambda: browser.text("h1") == "Nodes")
+    since = rollout.ask("/api/status").json()["time"] - 120
+    browser.script(HISTORY % {"since": since, "changed": json.dumps(changed)})
+    browser.wait_for(lambda: browser.has("table.compared"))
+
+
+def compared(browser):
+    rows = browser.script(
+        "return [...document.querySelectorAll('table.compared tbody tr')].map((row) =>"
+        "[...row.querySelectorAll('th, td > span, td:last-child')].map((one) => one.textContent))"
+    )
+    return [[text.replace("\u202f", " ").replace("\xa0", " ") for text in row] for row in rows]
+
+
+def proposed(browser):
+    return browser.texts("main .actions button.primary")
+
+
+def test_a_change_that_made_the_first_node_worse_is_not_proposed_for_the_others(
+    browser, rollout, workers
+):
+    start_rollout(browser)
+    assert proposed(browser) == []
+    compare(browser, rollout, {"lookup_hit_rate": 0.5, "retrieve_p99": 0.08})
+    said = "◆ Hit rate and retrieve p99 of w0 got worse against the other 2 nodes. Changed 2 min "
+    browser.wait_for(lambda: state(browser).replace("\xa0", " ").startswith(said))
+    assert compared(browser) == [
+        ["Hit rate", "80.0% → 50.0%", "▼ 30 pt against the other 2 nodes", "80.0% → 80.0%"],
+        ["Failures", "0/min → 0/min", "0/min → 0/min"],
+        [
+            "Retrieve p99",
+            "40.0 ms → 80.0 ms",
+            "▲ ×2 against the other 2 nodes",
+            "40.0 ms → 40.0 ms",
+        ],
+    ]
+    weights = "return [...document.querySelectorAll('.moved')].map((e) => getComputedStyle(e)"
+    assert browser.script(weights + ".fontWeight)") == ["600", "600"]
+    assert browser.attribute("#rollout-state", "class") == "note degraded"
+    assert proposed(browser) == ["Undo on 1 node"]
+    assert "Apply to the other 2 nodes anyway" in browser.texts("main .actions button")
+    press(browser, "Undo on 1 node")
+    browser.wait_for(lambda: state(browser) == "Undone.")
+
+
+def test_a_change_that_made_nothing_worse_is_proposed_for_the_others(browser, rollout, workers):
+    start_rollout(browser)
+    compare(browser, rollout, {"lookup_hit_rate": 0.95})
+    said = "No figure of w0 got worse against the other 2 nodes. Changed "
+    browser.wait_for(lambda: state(browser).startswith(said))
+    assert compared(browser)[0][2] == "▲ 15 pt against the other 2 nodes"
+    assert proposed(browser) == ["Apply to the other 2 nodes"]
+    assert browser.attribute("#rollout-state", "class") == "quiet-line"
+    asked = "return [...new Set(window.asked)].length"
+    browser.wait_for(lambda: browser.script(asked) > 3)
+    assert compared(browser)[0][1] == "80.0% → 95.0%", "what was before the change stays"
+    press(browser, "Undo on 1 node")
+    browser.wait_for(lambda: state(browser) == "Undone.")
 
 
 def test_a_first_node_that_goes_down_is_named_and_undone_when_it_is_back(browser, rollout, workers):

@@ -7,7 +7,17 @@ import { button, empty, field, guarded, nodeLink, setOff, whyNone, working } fro
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
 import { changeFields, markWrong } from "../forms.js";
-import { byName, clock, duration, format, NONE, plain, plural, serverNow } from "../format.js";
+import {
+  byName,
+  clock,
+  duration,
+  format,
+  NONE,
+  plain,
+  plural,
+  serverNow,
+  within,
+} from "../format.js";
 import {
   ApiError,
   getEvents,
@@ -30,9 +40,12 @@ import {
   resultCell,
   whyShut,
 } from "./bulk.js";
+import { ageOf } from "./eventlist.js";
+import { movementText } from "./figures.js";
 import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
+const LOW_IS_BAD = ["lookup_hit_rate"];
 const BEFORE = 300; // seconds before the change, to compare with; more could hold an incident
 const DRAWN = 900; // seconds before the change that the charts show
 const LEAST_WAIT = 60; // seconds after which a comparison means something
@@ -69,6 +82,25 @@ export function medianSeries(series) {
 const meanBetween = ({ times, values }, from, to) =>
   mean(values.filter((value, i) => times[i] >= from && times[i] < to));
 
+/**
+ * How the first node moved against the rest, each [before, after]: {text, isBetter, large}; null
+ * where a figure is missing.
+ */
+function against([before, after], [restBefore, restAfter], metric) {
+  if (![before, after, restBefore, restAfter].every(isNumber)) return null;
+  const unit = metricUnit(metric);
+  const moved = restAfter - restBefore;
+  // What it would have, had it moved as the rest did; latencies do in proportion.
+  const due = {
+    ratio: before + moved,
+    seconds: (before * restAfter) / restBefore,
+  };
+  const expected = due[unit] ?? before + Math.max(0, moved);
+  const isLower = after < expected;
+  const movement = movementText([expected, null, after], unit);
+  return { ...movement, isBetter: isLower !== LOW_IS_BAD.includes(metric) };
+}
+
 /** Whether a node may have made the change that failed: it is undone, too. */
 const isOpen = (error) =>
   error.name === "AbortError" ||
@@ -79,7 +111,8 @@ const isOpen = (error) =>
  * of its changes: a node may have made one already.
  */
 class Rollout {
-  constructor({ setting, text, canary, others, since = null, value, old, results, state = "new" }) {
+  constructor({ setting, text, canary, others, state = "new", ...made }) {
+    const { since = null, value, old, results, before = null } = made;
     Object.assign(this, { setting, text, canary, others });
     this.since = since; // when the first node was changed, Unix seconds
     this.value = value; // as it was sent
@@ -88,8 +121,28 @@ class Rollout {
     this.canceled = null; // the controller of the requests that are sent
     this.state = state; // then "watching", "applying" and "done", "undoing" and "undone"
     this.other = null; // what the first node has in place of the new value, as text
+    this.before = before; // figures before the change: [first node, rest] for each metric
     this.series = null;
+    this.rows = []; // of the comparison
     this.reporting = 0; // how many of the others have figures
+  }
+
+  /** "other 4 nodes", those that the first one is compared with. */
+  get rest() {
+    const silent = this.reporting < this.others.length ? " with figures" : "";
+    return `other ${plural(this.reporting, "node")}${silent}`;
+  }
+
+  /** Whether figures since the change mean something by now. */
+  get isComparable() {
+    return this.elapsed >= LEAST_WAIT && !canaryProblem(this);
+  }
+
+  /** What got clearly worse on the first node than on the rest; null while that is not known. */
+  get worse() {
+    const known = this.rows.filter(({ moved }) => moved);
+    if (this.state !== "watching" || !this.isComparable || !known.length) return null;
+    return known.filter(isWorse).map(({ metric }) => metricLabel(metric));
   }
 
   get changed() {
@@ -190,16 +243,9 @@ class Rollout {
   /** Ask for the figures of the first node and of the rest. */
   async load(signal) {
     await this.#check(signal);
-    const keys = [this.canary, ...this.others.slice(0, COMPARED)].map((node) => node.key);
-    const start = Math.floor(this.since - DRAWN);
-    const nodes = keys.map(encodeURIComponent).join(",");
-    const query = `metric=${METRICS.join(",")}&node=${nodes}&start=${start}`;
-    const end = Math.ceil(store.status.time);
-    const answer = await getJson(`api/history?${query}&end=${end}`, { signal });
-    const of = (metric, own) =>
-      answer.series.filter(
-        (one) => one.metric === metric && (one.node === this.canary.key) === own,
-      );
+    // Later answers have fewer points: one of them may hold values before and after the change.
+    this.before ||= beforeOf(this.#seriesOf(await this.#ask(this.since, signal)), this.since);
+    const answer = await this.#ask(Math.ceil(store.status.time), signal);
     this.interval = answer.interval;
     const reports = ({ values }) => values.some(isNumber);
     this.reporting = new Set(
@@ -207,7 +253,23 @@ class Rollout {
         .filter((one) => one.node !== this.canary.key && reports(one))
         .map((one) => one.node),
     ).size;
-    this.series = METRICS.map((metric) => ({
+    this.series = this.#seriesOf(answer);
+    this.rows = comparison(this, store.status.time);
+  }
+
+  /** The history of the first node and of the rest until a time. */
+  #ask(end, signal) {
+    const keys = [this.canary, ...this.others.slice(0, COMPARED)].map((node) => node.key);
+    const start = Math.floor(this.since - DRAWN);
+    const nodes = keys.map(encodeURIComponent).join(",");
+    const query = `metric=${METRICS.join(",")}&node=${nodes}&start=${start}`;
+    return getJson(`api/history?${query}&end=${end}`, { signal });
+  }
+
+  #seriesOf({ series }) {
+    const of = (metric, own) =>
+      series.filter((one) => one.metric === metric && (one.node === this.canary.key) === own);
+    return METRICS.map((metric) => ({
       metric,
       canary: of(metric, true)[0] || { times: [], values: [] },
       rest: medianSeries(of(metric, false)),
@@ -224,8 +286,8 @@ function keep(rollout) {
       sessionStorage.removeItem(KEPT);
       return;
     }
-    const { setting, text, canary, others, since, value, old, results, state } = rollout;
-    const lists = { others: others.map(named), old: [...old], results: [...results] };
+    const { setting, text, canary, others, since, value, old, results, state, before } = rollout;
+    const lists = { others: others.map(named), old: [...old], results: [...results], before };
     const all = { setting, text, canary: named(canary), since, value, state, ...lists };
     sessionStorage.setItem(KEPT, JSON.stringify(all));
   } catch (error) {
@@ -258,23 +320,28 @@ let current = restored(); // the Rollout that goes on
 /** Whether requests are on their way: there is nothing to press. */
 const isBusy = ({ state }) => ["applying", "undoing"].includes(state);
 
+/** The figures shortly before the change: [of the first node, of the rest] for each metric. */
+export const beforeOf = (series, since) =>
+  series.map(({ canary, rest }) =>
+    [canary, rest].map((one) => meanBetween(one, since - BEFORE, since)),
+  );
+
 /**
- * The figures of the first node and of the rest, shortly before the change and from then until
- * `now`: rows of texts.
+ * The figures of the first node and of the rest, before the change and from then until `now`:
+ * [{metric, first, others, moved}], `moved` as against() says it.
  */
-export function comparison({ since, series }, now) {
+export function comparison({ since, series, before }, now) {
   const end = now + 1;
-  return series.map(({ metric, canary, rest }) => {
-    const cell = (one) => {
-      const before = meanBetween(one, since - BEFORE, since);
-      const after = meanBetween(one, since, end);
-      const unit = metricUnit(metric);
-      const text = (value) => (value === null ? NONE : format(value, unit));
-      return `${text(before)} → ${text(after)}`;
-    };
-    return [metricLabel(metric), cell(canary), cell(rest)];
+  return series.map(({ metric, canary, rest }, i) => {
+    const [first, others] = [canary, rest].map((one, n) => [
+      before[i][n],
+      meanBetween(one, since, end),
+    ]);
+    return { metric, first, others, moved: against(first, others, metric) };
   });
 }
+
+const isWorse = ({ moved }) => Boolean(moved) && moved.large && !moved.isBetter;
 
 export class RolloutView {
   constructor(signal) {
@@ -496,11 +563,13 @@ export class RolloutView {
 
   #drawRollout() {
     const rollout = current;
-    this.wait = h("p", { class: "quiet-line", id: "rollout-state", role: "status" });
+    this.said = h("span", { role: "status" });
+    const ago = [" Changed ", ageOf(rollout.since), " ago."];
+    this.age = h("span", {}, rollout.state === "watching" ? ago : []);
+    this.wait = h("p", { id: "rollout-state" }, this.said, this.age);
     this.compared = h("div");
     this.shut = h("span", { class: "progress" });
     this.resultBox = h("div", { class: "requests" });
-    this.goOn = null;
     this.actionBox = h("div", { class: "actions" }, this.#buttons(), this.shut);
     replace(
       this.element,
@@ -534,26 +603,41 @@ export class RolloutView {
     this.charts = null;
     this.#drawResults();
     if (rollout.series) this.#drawComparison();
-    if (this.goOn) this.#drawGoOn(rollout.elapsed);
     this.#sayState();
   }
 
-  /** Say how far the rollout is; why its figures show nothing is a warning. */
+  /**
+   * Say how far the rollout is and what its figures speak for, and propose that; why they show
+   * nothing is a warning.
+   */
   #sayState() {
     const isWarned = current.state === "watching" && canaryProblem(current);
-    const look = current.isLost ? "note degraded" : "note down";
-    setText(this.wait, stateText(current));
-    this.wait.className = isWarned ? look : "quiet-line";
+    const isBad = current.worse && current.worse.length > 0;
+    const look = current.isLost || isBad ? "note degraded" : "note down";
+    setText(this.said, stateText(current));
+    this.wait.className = isWarned || isBad ? look : "quiet-line";
+    this.#propose(isBad);
+  }
+
+  /** While there is nothing to compare, the page proposes nothing. */
+  #propose(isBad) {
+    const { pending, state, worse } = current;
+    if (this.undo) this.undo.classList.toggle("primary", Boolean(isBad));
+    if (!this.goOn) return;
+    const canGoOn = state !== "watching" || (worse && !isBad);
+    const nodes = `the other ${plural(pending.length, "node")}`;
+    setText(this.goOn, canGoOn ? `Apply to ${nodes}` : `Apply to ${nodes} anyway`);
+    this.goOn.classList.toggle("primary", Boolean(canGoOn));
   }
 
   /** What can be done now; while requests are on their way, to stop waiting for them. */
   #buttons() {
     const { state, changed, pending, canceled } = current;
+    [this.goOn, this.undo] = [null, null];
     if (isBusy(current)) return [cancelButton(() => canceled.abort())];
     const act = (label, work) => guarded(button(label, work), this.signal);
     const canGoOn = pending.length > 0 && state !== "undone";
     this.goOn = canGoOn ? act("", () => this.#finish()) : null;
-    const undo = act(`Undo on ${plural(changed.length, "node")}`, () => this.#undo());
     const again = button("New rollout", () => {
       current = null;
       keep(null);
@@ -562,20 +646,11 @@ export class RolloutView {
     });
     const isOver = state !== "watching" || !changed.length || current.other !== null;
     const canUndo = changed.length > 0 && !(state === "watching" && current.isReverted);
-    return [this.goOn, canUndo ? undo : null, isOver ? again : null];
-  }
-
-  /** While there is nothing to compare, to go on is not what the page proposes. */
-  #drawGoOn(elapsed) {
-    const { pending, state } = current;
-    const isSoon = state === "watching" && (elapsed < LEAST_WAIT || canaryProblem(current));
-    const nodes = `the other ${plural(pending.length, "node")}`;
-    setText(this.goOn, isSoon ? `Apply to ${nodes} anyway` : `Apply to ${nodes}`);
-    this.goOn.classList.toggle("primary", !isSoon);
+    if (canUndo) this.undo = act(`Undo on ${plural(changed.length, "node")}`, () => this.#undo());
+    return [this.goOn, this.undo, isOver ? again : null];
   }
 
   async #watch(status) {
-    this.#drawGoOn(current.elapsed);
     this.#sayState();
     if (status.time === this.loaded) return;
     this.loaded = status.time;
@@ -584,10 +659,12 @@ export class RolloutView {
     try {
       await rollout.load(this.signal);
       if (rollout !== current || rollout.state !== "watching") return;
+      keep(rollout);
       this.#drawComparison();
       if (rollout.other !== other) this.#drawButtons();
+      else this.#sayState();
     } catch (error) {
-      if (error.name !== "AbortError") setText(this.wait, `No figures: ${error.message}`);
+      if (error.name !== "AbortError") setText(this.said, `No figures: ${error.message}`);
     }
   }
 
@@ -595,22 +672,15 @@ export class RolloutView {
   #drawButtons() {
     const hadFocus = this.actionBox.contains(document.activeElement);
     replace(this.actionBox, this.#buttons(), this.shut);
-    if (this.goOn) this.#drawGoOn(current.elapsed);
     this.#sayState();
     if (hadFocus) this.element.firstChild.focus({ preventScroll: true });
   }
 
   #drawComparison() {
     const rollout = current;
-    const { reporting, others } = rollout;
-    const silent = reporting < others.length ? " with figures" : "";
-    const rest = `median of the other ${plural(reporting, "node")}${silent}`;
     if (!this.charts) this.#buildCharts();
-    setText(this.restName, rest);
-    replace(
-      this.table,
-      comparisonTable(comparison(rollout, store.status.time), rollout.canary, rest),
-    );
+    setText(this.restName, `median of the ${rollout.rest}`);
+    replace(this.table, comparisonTable(rollout));
     const mark = { time: rollout.since, kind: "change", title: `${rollout.setting} changed` };
     this.charts.forEach((chart, i) => {
       const { canary, rest: others } = rollout.series[i];
@@ -753,20 +823,34 @@ function stateText(rollout) {
     const some = `Applied to ${plain(results.size - failed)} of ${all} nodes`;
     return failed ? `${some}; ${plain(failed)} failed, and the table says why.` : `${some}.`;
   }
-  const { elapsed } = rollout;
-  const changedAgo = `Changed ${duration(elapsed)} ago.`;
   const problem = canaryProblem(rollout);
-  const sign = rollout.isLost ? "◆" : "■";
-  if (problem) return `${sign} ${problem} ${changedAgo}`;
-  const more = LEAST_WAIT - elapsed;
-  return more > 0
-    ? `${changedAgo} Wait another ${duration(more)} for comparable figures.`
-    : `${changedAgo} Compare, then apply to the others or undo.`;
+  if (problem) return `${rollout.isLost ? "◆" : "■"} ${problem}`;
+  if (rollout.isComparable) return verdict(rollout);
+  return `Figures can be compared from ${clock(rollout.since + LEAST_WAIT)} on.`;
 }
 
-function comparisonTable(rows, canary, rest) {
+/** What the figures say of the change. */
+function verdict({ canary: { key }, worse, rest }) {
+  if (!worse) return "There are no figures to compare yet. Apply to the others or undo.";
+  if (!worse.length) return `No figure of ${key} got worse against the ${rest}.`;
+  const [first, ...more] = worse;
+  const names = [first, ...more.map(within)].join(", ").replace(/, ([^,]*)$/, " and $1");
+  return `◆ ${names} of ${key} got worse against the ${rest}.`;
+}
+
+/** How the first node moved, as the page says it once figures can be compared. */
+function movedText({ isComparable, rest }, row) {
+  if (!isComparable || !row.moved?.text) return null;
+  const text = `${row.moved.text} against the ${rest}`;
+  return h("span", { class: isWorse(row) ? "moved large" : "moved" }, text);
+}
+
+function comparisonTable(rollout) {
+  const { canary, rest, rows } = rollout;
   const head = (text) => h("th", { scope: "col" }, text);
-  const columns = [canary.key, rest].map(head);
+  const columns = [canary.key, `median of the ${rest}`].map(head);
+  const figures = (values, metric) =>
+    values.map((value) => (value === null ? NONE : format(value, metricUnit(metric)))).join(" → ");
   return h(
     "table",
     { class: "plain compared", "aria-label": "Before and since the change" },
@@ -774,8 +858,14 @@ function comparisonTable(rows, canary, rest) {
     h(
       "tbody",
       {},
-      rows.map(([name, first, others]) =>
-        h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, first), h("td", {}, others)),
+      rows.map((row) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, metricLabel(row.metric)),
+          h("td", {}, h("span", {}, figures(row.first, row.metric)), movedText(rollout, row)),
+          h("td", {}, figures(row.others, row.metric)),
+        ),
       ),
     ),
   );
