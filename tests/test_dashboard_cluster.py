@@ -3276,7 +3276,9 @@ def test_a_thousand_nodes_are_squares_on_one_screen_by_mouse_and_by_keyboard(sho
     assert "up, outlier" in browser.text(".map-side .scale")
     click_text(browser, "Retrieve p99", ".map-card")
     browser.wait_for(lambda: browser.count(".map .sq.level5") + browser.count(".map .sq.level4"))
-    assert browser.texts(".worst a")[0].startswith("llama70b-")
+    worst = [text.split("\n")[-1] for text in browser.texts(".worst li")]
+    assert worst[0].replace("\xa0", " ") == "2 ranks · 475 ms", "the second has 450 ms"
+    assert any(re.match(r"rank \d · ", text) for text in worst), worst
     assert browser.role(".map-plot") == "application"
     unused = (
         "const edge = (e) => e.getBoundingClientRect().right;"
@@ -3303,6 +3305,13 @@ def test_the_legend_of_the_map_has_a_bar_for_what_there_is_and_short_limits(show
     browser.wait_for(lambda: "%" in browser.text(".map-side .scale"))
     assert ".0%" not in browser.text(".map-side .scale")
     assert browser.text(".map-side h3") == "Nodes by hit rate"
+    listed = browser.texts(".worst li")
+    assert [text.split("\n")[-1] for text in listed[:8]] == ["4 ranks · 35.0%"] * 8
+    assert listed[8:] == ["and 192 more"]
+    browser.click(".worst button")
+    browser.wait_for(lambda: browser.count(".worst a") == 200)
+    click_text(browser, "Show fewer", ".map-card")
+    browser.wait_for(lambda: browser.texts(".worst li") == listed)
     click_text(browser, "L1 memory", ".map-card")
     browser.wait_for(lambda: browser.text(".map-side h3") == "Nodes by L1 memory")
 

@@ -90,6 +90,34 @@ def test_the_labels_of_an_axis_share_one_unit_and_have_no_needless_zeros(run):
     assert run("format.js", labels, [0, 2.5, 5], "GPUs") == ["0", "2.5", "5 GPUs"]
 
 
+@pytest.mark.parametrize(
+    "limits, unit, names",
+    [
+        ([0.4, 0.8, 1.6, 3.2], "1/s", "≤ 0.4/s, 0.4 – 0.8/s, 0.8 – 1.6/s, 1.6 – 3.2/s, > 3.2/s"),
+        ([0.1, 0.2, 0.4, 0.8], "1/s", "≤ 6/min, 6 – 12/min, 12 – 24/min, 24 – 48/min, > 48/min"),
+        (
+            [0.05, 0.1, 0.2, 0.4],
+            "seconds",
+            "≤ 50 ms, 50 – 100 ms, 100 – 200 ms, 200 – 400 ms, > 400 ms",
+        ),
+        (
+            [0.3, 0.6, 1.2, 2.4],
+            "seconds",
+            "≤ 0.3 s, 0.3 – 0.6 s, 0.6 – 1.2 s, 1.2 – 2.4 s, > 2.4 s",
+        ),
+        ([0.2, 0.4, 0.6, 0.8], "ratio", "≤ 20%, 20 – 40%, 40 – 60%, 60 – 80%, > 80%"),
+        (
+            [200, 400, 800, 1600],
+            "1/s",
+            "≤ 0.2k/s, 0.2 – 0.4k/s, 0.4 – 0.8k/s, 0.8 – 1.6k/s, > 1.6k/s",
+        ),
+    ],
+)
+def test_the_levels_of_the_map_have_one_unit(run, limits, unit, names):
+    body = "return levelNames(given[0], given[1], false).join(', ')"
+    assert run("views/fleetmap.js", body, limits, unit) == names
+
+
 def test_what_saves_gpus_is_said_in_gpus(run):
     body = "return given[0].map((one) => format(one, 'GPUs'))"
     values = [0.2, 1, 1.5]

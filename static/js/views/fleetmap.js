@@ -3,7 +3,7 @@
 import { isNumber } from "../chartmath.js";
 import { button, fitted, instanceLink, nodeLink, outlierFigure, outlierText } from "../controls.js";
 import { h, replace, setText, svg } from "../dom.js";
-import { byName, format, NONE, parts, plain, plural, within } from "../format.js";
+import { axisLabels, byName, format, NONE, plain, plural, within } from "../format.js";
 import { store } from "../server.js";
 import { metricLabel, stateRank, STATES } from "../words.js";
 import { alertsOn, instancesOf, instanceWords, outliersIn, rankOf } from "./instances.js";
@@ -19,6 +19,7 @@ const AROUND = 28; // px of the map that its rows leave free
 const ROW_NUMBER = { class: "row-number", x: 0, "aria-hidden": "true" };
 const LEVELS = 5;
 const WORST = 8; // instances named
+const NEAR = 0.1; // of a value: another one is as bad
 const MOST_NAMED = 14; // of those that need attention
 const MORE = "more"; // marks the line after them
 const KEYS = "Arrow keys move from node to node, Enter opens the node.";
@@ -64,21 +65,18 @@ export function levelOf(value, limits, lowIsBad) {
   return lowIsBad ? LEVELS - over : over + 1;
 }
 
-/** "100 – 200 ms": the first unit is left out where it is the second one. */
-function between(low, high, unit) {
-  const [text, word] = parts(low, unit);
-  const same = word === parts(high, unit)[1];
-  return `${same ? text : format(low, unit)} – ${format(high, unit)}`;
-}
-
-function levelNames(limits, unit, lowIsBad) {
+/** "≤ 100 ms", "100 – 200 ms" and so on, all in one unit. */
+export function levelNames(limits, unit, lowIsBad) {
+  const labels = axisLabels(limits, unit);
+  const figures = labels.map((label) => /^[\d.,]+/.exec(label)[0]);
+  const last = figures.length - 1;
+  const word = labels[last].slice(figures[last].length);
   const names = [
-    `≤ ${format(limits[0], unit)}`,
-    ...limits.slice(1).map((limit, i) => between(limits[i], limit, unit)),
-    `> ${format(limits[limits.length - 1], unit)}`,
+    `≤ ${figures[0]}${word}`,
+    ...figures.slice(1).map((figure, i) => `${figures[i]} – ${figure}${word}`),
+    `> ${labels[last]}`,
   ];
-  const short = names.map((name) => name.replace(/\.0+(?!\d)/g, ""));
-  return lowIsBad ? short.reverse() : short;
+  return lowIsBad ? names.reverse() : names;
 }
 
 const ROLE_RANK = { scheduler: 0, engine: 1, worker: 2 };
@@ -221,7 +219,7 @@ export class FleetMap {
       this.spoken,
     );
     this.#listen(signal);
-    this.showsAll = false; // of what needs attention
+    this.showsAll = false; // of the instances beside it
     // Reading the width in an update would force another layout of the page.
     this.width = 0;
     new ResizeObserver(() => {
@@ -434,11 +432,15 @@ export class FleetMap {
     const instances = instancesOf(this.status).filter(fits);
     const rows = byState
       ? needAttention(this.status, instances, this.showsAll)
-      : worstInstances(instances, value, lowIsBad).map(({ one, worst, node }) => [
-          one.name,
-          [one.nodes.length > 1 && rankOf(node), format(worst, unit)].filter(Boolean).join(" · "),
-          "",
-        ]);
+      : firstRows(
+          worstInstances(instances, value, lowIsBad).map(({ one, worst, ranks }) => [
+            one.name,
+            [one.nodes.length > 1 && ranks, format(worst, unit)].filter(Boolean).join(" · "),
+            "",
+          ]),
+          WORST,
+          this.showsAll,
+        );
     if (byState && this.fitting && instances.length && !rows.length) {
       const nodes = this.status.nodes.filter(({ key }) => this.fitting.has(key));
       rows.push(["", `none of ${instanceWords(instances, nodes).join(" and ")}`, ""]);
@@ -587,11 +589,15 @@ function needAttention(status, instances, isWhole) {
       return [one.name, outlierFigure(outlier), outlierText(outlier)];
     });
   if (far.length) far.unshift(["", "against the median of its model", ""]);
-  const all = [...bad, ...alerted, ...far];
-  if (all.length <= MOST_NAMED + 1) return all;
+  return firstRows([...bad, ...alerted, ...far], MOST_NAMED, isWhole);
+}
+
+/** The first of many rows, and MORE; all of them if `isWhole`. */
+function firstRows(all, most, isWhole) {
+  if (all.length <= most + 1) return all;
   if (isWhole) return [...all, ["", "Show fewer", MORE]];
-  const shown = all.slice(0, MOST_NAMED);
-  if (!shown[MOST_NAMED - 1][0]) shown.pop(); // a heading over nothing
+  const shown = all.slice(0, most);
+  if (!shown[most - 1][0]) shown.pop(); // a heading over nothing
   const named = (rows) => rows.filter(([name]) => name).length;
   return [...shown, ["", `and ${plain(named(all) - named(shown))} more`, MORE]];
 }
@@ -613,18 +619,19 @@ function outlierNodes(status) {
   return new Map(far.flatMap((one) => one.nodes.map((key) => [key, outliers.get(one.name)])));
 }
 
-/** The instances whose worst rank is the worst, for a figure, and that rank. */
+/** The instances whose worst rank is the worst, for a figure; `ranks` are as bad, or nearly. */
 function worstInstances(instances, value, lowIsBad) {
   return instances
     .map((one) => {
       const nodes = one.nodes.map((key) => store.byKey.get(key)).filter(Boolean);
       const known = nodes.map(value).filter(isNumber);
       const worst = lowIsBad ? Math.min(...known) : Math.max(...known);
-      return { one, worst, node: nodes.find((node) => value(node) === worst) };
+      const alike = known.filter((one) => Math.abs(one - worst) <= worst * NEAR).length;
+      const rank = known.length && rankOf(nodes.find((node) => value(node) === worst));
+      return { one, worst, ranks: rank && alike > 1 ? `${alike} ranks` : rank };
     })
-    .filter(({ node }) => node)
-    .sort((a, b) => (lowIsBad ? a.worst - b.worst : b.worst - a.worst))
-    .slice(0, WORST);
+    .filter(({ worst }) => isNumber(worst))
+    .sort((a, b) => (lowIsBad ? a.worst - b.worst : b.worst - a.worst));
 }
 
 /** Where a key leads from a square: an index, or -1 when it leads nowhere. */
