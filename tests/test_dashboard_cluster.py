@@ -514,6 +514,14 @@ def test_all_is_clear_only_when_the_rules_were_evaluated(show, server, story):
     wait_polling(browser, lambda: browser.text(calm) == said)
     story.nodes[0]["state"] = "up"
     wait_polling(browser, lambda: browser.text(calm).startswith("All clear"))
+    browser.offline(True)
+    try:
+        wait_polling(browser, lambda: browser.has(".banner"))
+        at = re.search(r"Last update: ([\d:]+)", browser.text(".banner")).group(1)
+        browser.wait_for(lambda: browser.text(calm) == "No active alerts at " + at)
+    finally:
+        browser.offline(False)
+    wait_polling(browser, lambda: browser.text(calm).startswith("All clear"))
 
 
 def test_the_alerts_of_a_node_do_not_wait_for_another_node(show, server, story):

@@ -18,6 +18,7 @@ import { h, icon, replace, setText } from "../dom.js";
 import {
   atWhen,
   byName,
+  clock,
   day,
   duration,
   fullTime,
@@ -854,6 +855,7 @@ export class AlertCard {
       return [`No active alerts ${what}`, false];
     }
     if (this.lines.length) return ["All active alerts are silenced", false];
+    if (store.error) return [`No active alerts at ${clock(store.received)}`, false];
     const states = ["down", "degraded"].filter((state) => counts[state]);
     const found = states.map((state) => `${plain(counts[state])} ${state}`).join(", ");
     // The rules are evaluated at the end of a round.
