@@ -243,6 +243,11 @@ def test_alerts_after_one_change_are_one_incident_with_one_undo(show, server, st
     told = ["restarted twice", "Hit rate of", "Evictions are rising", "Retrievals are failing"]
     assert [words in text for words, text in zip(told, lines)] == [True] * 4 == [True] * len(lines)
     assert not any("chunk_size" in text for text in lines)
+    copied = copied_alerts(browser)
+    heads = [line.replace("\xa0", " ") for line in copied if line.startswith("**")]
+    assert heads == ["**%s** · by token from 10.2.0.14" % first, "**Other alerts**"]
+    assert copied[2].startswith("**After ") and copied[4].startswith("- **Critical** ")
+    assert len([line for line in copied if "chunk_size" in line]) == 1, "it is told once"
     assert browser.count(".alert-card .undo") == 1
     # A link in a line of text is not told by its colour alone.
     assert browser.style(".incident-head a.undo", "text-decoration-line") == "underline"
@@ -429,6 +434,9 @@ def test_a_fixed_range_offers_no_undo_of_what_was_undone_after_it(show, server, 
     browser = show(server, span + "#/")
     browser.wait_for(lambda: browser.has(".alert-card .undo"))
     assert all(text.startswith("undone ") for text in browser.texts("main .undo"))
+    undone = " · " + browser.text(".incident-head .undo")
+    told = [line for line in copied_alerts(browser) if line.startswith("**After ")]
+    assert [line.endswith(undone) for line in told] == [True], told
     # An alert that is over by then is after the same change.
     mine = ".alert-card .incident-head.over + .alerts [data-rule=%s]"
     assert [browser.has(mine % rule) for rule in ("one", "two")] == [True] * 2
@@ -1198,12 +1206,17 @@ def test_all_clear_is_said_when_nothing_is_wrong(show, server, story):
     browser.wait_for(lambda: browser.text(".alert-card .all-well").endswith("no active alerts"))
 
 
+def copied_alerts(browser):
+    """The lines that "Copy as Markdown" copies."""
+    browser.script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    click_text(browser, "Copy as Markdown")
+    return browser.wait_for(lambda: browser.script("return window.copied")).splitlines()
+
+
 def test_alerts_are_copied_as_markdown(show, server):
     browser = show(server)
-    browser.script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     browser.wait_for(lambda: browser.has(".alerts > li") and browser.text(".delta.large"))
-    click_text(browser, "Copy as Markdown")
-    text = browser.wait_for(lambda: browser.script("return window.copied"))
+    text = "\n".join(copied_alerts(browser))
     assert text.startswith("### LMCache,") and "- **Critical** %s restarted" % SICK in text
     assert (
         "Retrieve p99 149" in text.replace("\xa0", " ") and "▲ ×" in text
@@ -1215,16 +1228,22 @@ def test_a_copy_of_a_fixed_range_tells_the_states_and_time_of_its_end(show, serv
     others = [one["key"] for one in story.nodes if one["key"] != SICK]
     story.event(2200, "node_down", SICK + " is down", node=SICK, lasted=600)
     story.event(500, "nodes", "New: " + others[0], node=others[0], added=others[:1])
+    about = {"severity": "warning", "node": SICK, "rule": "evictions_rising"}
+    text = "Evictions are rising on " + SICK
+    story.event(2400, "alert", text, lasted=60, end_reason="node down", **about)
+    about.update(rule="node_down", severity="critical")
+    story.event(2350, "alert", SICK + " is unreachable: refused", lasted=60, **about)
     end = int(story.now) - 2000
     browser = show(server, "/?from=%d&to=%d" % (end - 1000, end))
-    browser.script("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     counts = ".page-head .counts .state"
     browser.wait_for(lambda: browser.texts(counts) == ["● 13 up", "■ 1 down"])
-    click_text(browser, "Copy as Markdown")
-    text = browser.wait_for(lambda: browser.script("return window.copied"))
+    lines = copied_alerts(browser)
     moment = time.strftime("%H:%M:%S UTC: 13 up, 0 degraded, 1 down", time.gmtime(end))
-    head = text.splitlines()[0]
+    head = lines[0]
     assert head.startswith("### LMCache, as of ") and head.endswith(moment), head
+    told = dict(line[4:].split("** ") for line in lines if line.startswith("- **"))
+    assert {"Resolved critical", "No longer evaluated (node down)"} <= set(told), lines
+    assert told["No longer evaluated (node down)"] == "Evictions were rising on " + SICK
 
 
 def test_an_alert_names_what_changed_shortly_before_and_leads_to_what_to_do(show, server, story):

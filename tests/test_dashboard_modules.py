@@ -1586,7 +1586,7 @@ def test_an_alert_says_since_when_what_joined_it_later_is_in_it(run):
     body = "return alertLines(given[0]).map(({later}) => later.map(({node}) => node))"
     assert run("views/alerts.js", body, alerts[:2]) == [[]], "it began with the first"
     assert run("views/alerts.js", body, alerts) == [["w3", "w2"]]
-    body = "return alertsMarkdown(alertLines(given[0]), 'now', {now: 500})"
+    body = "return alertsMarkdown(incidentsOf(alertLines(given[0])), 'now', {now: 500})"
     said = run("views/alerts.js", body, alerts[:3])
     assert re.search(r"since \S+ · 6\smin 40\ss · w2 since \S+( ·|\n|$)", said), said
     assert re.search(r" · latest: w3 at \S+( ·|\n|$)", run("views/alerts.js", body, alerts))
@@ -2214,7 +2214,7 @@ def test_what_was_done_shortly_before_an_alert_does_not_begin_a_sentence(run):
 
 def test_the_copy_of_alerts_names_the_nodes_and_the_reasons_of_all(run):
     alerts = unreachable(3, 1, "no such socket") + unreachable(4, 1, first=3)
-    body = "return alertsMarkdown(alertLines(given[0]), 'now', {now: 160})"
+    body = "return alertsMarkdown(incidentsOf(alertLines(given[0])), 'now', {now: 160})"
     first, facts = run("views/alerts.js", body, alerts).split("\n")[2:]
     said = "7 nodes are unreachable: refused on 4, no such socket on 3"
     assert first == "- **Critical** " + said

@@ -473,16 +473,29 @@ const sinceText = (line, now) =>
     .map((part) => part.textContent ?? part)
     .join("");
 
-const factsOf = (line, now) =>
-  [sinceText(line, now), otherNodes(line), ...line.details.map(withActor)].filter(Boolean);
+/** One alert of a copy, with what its `incident` does not tell. */
+function markdownOf(line, incident, now) {
+  const details = line.details.filter((detail) => !incident || !tells(detail, incident));
+  const facts = [sinceText(line, now), otherNodes(line), ...details.map(withActor)];
+  const silenced = line.silence ? " (silenced)" : "";
+  const more = facts.filter(Boolean).join(" · ");
+  return `- **${markOf(line)}** ${wholeOf(line)}${silenced}\n  ${more}`;
+}
 
-/** Alerts and main figures for an incident channel. */
-export function alertsMarkdown(lines, title, { now, figures = [], link = "", calm = ALL_CLEAR }) {
-  const said = lines.map((line) => {
-    const more = factsOf(line, now);
-    const silenced = line.silence ? " (silenced)" : "";
-    return `- **${severityOf(line).word}** ${wholeOf(line)}${silenced}\n  ${more.join(" · ")}`;
-  });
+/** The heading of a block in a copy, as the page has it. */
+function headOf(change, before, now) {
+  if (!change) return before?.change ? ["**Other alerts**"] : [];
+  const undo = undoOf(change);
+  const over = undo && !undo.href && undo.text;
+  return [[`**${changeTitle(change, now)}**`, change.by, over].filter(Boolean).join(" · ")];
+}
+
+/** Blocks of alerts and main figures for an incident channel. */
+export function alertsMarkdown(blocks, title, { now, figures = [], link = "", calm = ALL_CLEAR }) {
+  const said = blocks.flatMap(({ change, lines }, i) => [
+    ...headOf(change, blocks[i - 1], now).flatMap((head) => (i ? ["", head, ""] : [head, ""])),
+    ...lines.map((line) => markdownOf(line, change, now)),
+  ]);
   const alerts = said.length ? said : [`${calm.replace(/\.$/, "")}.`];
   const more = [figures.join(" · "), link].filter(Boolean).flatMap((text) => ["", text]);
   return [`### ${title}`, "", ...alerts, ...more].join("\n");
@@ -542,9 +555,15 @@ function silenceMenu(line) {
 
 // ---- the cards ----
 
-function severityMark(line) {
-  const { word, state } = severityOf(line);
+/** "Warning"; of an alert that is over how it ended. */
+function markOf(line) {
+  const { word } = severityOf(line);
   const isResolved = line.until && !line.endReason;
+  return isResolved ? `Resolved ${word.toLowerCase()}` : endText(line) || word;
+}
+
+function severityMark(line) {
+  const { state } = severityOf(line);
   const over = line.endReason ? "unknown" : "up";
   const shown = line.until ? over : state;
   const sign = { up: "✓", down: "■", degraded: "◆", unknown: "○" }[shown];
@@ -552,7 +571,7 @@ function severityMark(line) {
     "span",
     { class: `severity ${shown}` },
     h("span", { "aria-hidden": "true" }, sign),
-    isResolved ? `Resolved ${word.toLowerCase()}` : endText(line) || word,
+    markOf(line),
   );
 }
 
@@ -655,11 +674,16 @@ const section = (title, more, items, isOver = false) =>
     h("ul", { class: "alerts" }, items),
   );
 
+/** What was changed, where and when. */
+function changeTitle({ setting, before, after, nodes, time }, now) {
+  const where = nodes.length > 1 ? `${plain(nodes.length)}\u00a0nodes` : nodes[0];
+  return `After ${setting} ${before} → ${after} on ${where} ${atWhen(time, now)}`;
+}
+
 /** The alerts after one change: what was changed, where, when and by whom, then each of them. */
 function incidentItem({ change, lines }, now, opened) {
-  const { setting, before, after, nodes, time, by } = change;
-  const where = nodes.length > 1 ? `${plain(nodes.length)}\u00a0nodes` : nodes[0];
-  const title = `After ${setting} ${before} → ${after} on ${where} ${atWhen(time, now)}`;
+  const { by } = change;
+  const title = changeTitle(change, now);
   const undo = undoLink(change);
   const who = by && [" ", h("span", { class: "muted" }, by)];
   const isOver = Boolean(undo && !undo.href);
@@ -771,10 +795,9 @@ export class AlertCard {
     const title = `LMCache, ${moment}${counts ? `: ${states}` : ""}`;
     const [calm] = this.#calm(store.status);
     const more = { now: this.now, figures: this.figures(), link: fixedLink(time), calm };
-    copy(
-      alertsMarkdown([...this.lines, ...this.folded], title, more),
-      "Alerts and figures copied as Markdown",
-    );
+    const rest = [...this.lines.filter(isSilent), ...this.folded];
+    const blocks = rest.length ? [...this.blocks, { change: null, lines: rest }] : this.blocks;
+    copy(alertsMarkdown(blocks, title, more), "Alerts and figures copied as Markdown");
   }
 
   /**
