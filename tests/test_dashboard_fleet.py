@@ -737,6 +737,18 @@ def test_the_search_leads_to_comparisons_whatever_the_order_of_the_words(page, f
     browser.wait_for(lambda: browser.text("main h1") == node)
 
 
+def test_the_search_leads_to_an_operation_on_the_cache(page, demo):
+    browser = page(demo, "#/")
+    browser.wait_for(lambda: browser.has("main .data tbody th"))
+    chosen = "return [...document.querySelectorAll('main select')].map((one) => one.value)"
+    for typed, operation in (("checksum", ["mp", "checksums"]), ("pin a", ["coordinator", "pin"])):
+        browser.press("Control+k")
+        browser.type(".palette-input", typed)
+        browser.wait_for(lambda: browser.text(".palette-text").startswith("Cache operation: "))
+        browser.press("Enter")
+        browser.wait_for(lambda: browser.script(chosen)[:2] == operation)
+
+
 def test_a_column_that_is_off_at_first_has_its_figures_once_it_is_chosen(page, fleet):
     browser = page(fleet, "#/?q=llama70b-001_worker0")
 

@@ -601,6 +601,24 @@ def test_what_the_engines_page_repeats_of_lmcache_counts_once():
     assert alone["local_cache_bytes"] == 5.0
 
 
+LOOKUPS = b"lmcache:num_lookup_tokens_total %d\nlmcache:num_lookup_hits_total %d\n" + HITS
+SILENT = b"vllm:prompt_tokens_total %d\nvllm:prefix_cache_hits_total %d\n"
+
+
+def test_in_process_lmcache_without_a_count_of_prompts_tells_the_sources_of_what_it_looked_up():
+    worker = member("w0", LOOKUPS, 6000, 3000, 2400, 2400)
+    # What was found and not loaded was in the GPU already.
+    assert sources(lf.aggregate([worker])) == {"computed": 50.0, "gpu": 10.0, "lmcache": 40.0}
+    # An engine that counts its prompts and its own hits knows better.
+    engine = member("api", SILENT, 9000, 1800, kind="engine")
+    assert sources(lf.aggregate([worker, engine])) == {"computed": 80.0, "gpu": 30.0, "lmcache": 40.0}
+    # A scheduler counts lookups alone; what was retrieved without one came from nowhere known.
+    scheduler = member("s", LOOKUPS[: LOOKUPS.index(HITS)], 6000, 3000)
+    assert sources(lf.aggregate([scheduler])) == {"computed": 50.0, "lmcache": 50.0}
+    idle = member("w0", LOOKUPS, 0, 0, 2400, 2400)
+    assert sources(lf.aggregate([idle])) == {}
+
+
 MP_HITS = b"lmcache_mp_lookup_requested_tokens_total %d\nlmcache_mp_lookup_hit_tokens_total %d\n"
 MP_LAYERS = b"lmcache_mp_lookup_hit_l1_tokens_total %d\nlmcache_mp_lookup_hit_l2_tokens_total %d\n"
 

@@ -15,8 +15,7 @@ function dayOf(time) {
 }
 
 /** The Unix seconds of a time of day in the viewer's zone; NaN when there is no such time. */
-const timeOf = (date, clock) =>
-  Date.parse(`${date}T${clock.replace(/^\d:/, "0$&")}`) / 1000;
+const timeOf = (date, clock) => Date.parse(`${date}T${clock.replace(/^\d:/, "0$&")}`) / 1000;
 
 /**
  * The time range that a text means: {from, to}, in Unix seconds; null when it means none. One time

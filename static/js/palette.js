@@ -11,7 +11,7 @@ import {
   stateMark,
 } from "./controls.js";
 import { breakable, h, icon, replace, whole } from "./dom.js";
-import { byName, format, plural, serverNow, spanText, untilText, when } from "./format.js";
+import { byName, format, plural, serverNow, spanText, untilText, when, within } from "./format.js";
 import { spanOf } from "./moments.js";
 import {
   getText,
@@ -27,10 +27,12 @@ import { chooseRange, offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines, carefully, sentenceOf, silence } from "./views/alerts.js";
 import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
 import { instancesOf, UNLISTED } from "./views/instances.js";
+import { operationLinks } from "./views/operations.js";
 import { instancesWithRanks, ranksLink, worstValues } from "./views/ranks.js";
 import {
   figureNames,
   hasPanel,
+  KINDS,
   metricLabel,
   metricUnit,
   PANELS,
@@ -83,6 +85,7 @@ const BULK = [
   ["Bulk action: bypass a backend", "#/many?action=bypass"],
   ["Bulk action: clear the cache", "#/many?action=clear"],
 ];
+const ADD = [["Add a node or a frontend", "#/nodes?add=1"]];
 
 /** [keys, what they do]: a space separates keys, a comma alternatives. */
 const KEYS = [
@@ -443,9 +446,19 @@ function termEntries(chosen, changes) {
   return [...figures, ...settings];
 }
 
-function viewEntries(list) {
+const operationEntries = () =>
+  viewEntries(
+    operationLinks(store.status ? store.status.nodes : []).map(({ label, kind, href }) => [
+      `Cache operation: ${within(label)}`,
+      href,
+      KINDS[kind],
+    ]),
+    "Bulk actions",
+  );
+
+function viewEntries(list, group = "Views") {
   return list.map(([text, href, note = ""]) => ({
-    group: "Views",
+    group,
     image: "page",
     text,
     note,
@@ -628,7 +641,8 @@ function entriesFor(text, changes) {
   const others = [
     ...(words.length ? alertEntries() : []),
     ...instanceEntries(),
-    ...viewEntries(words.length ? [...VIEWS, ...PRESETS, ...BULK] : VIEWS),
+    ...viewEntries(words.length ? [...VIEWS, ...PRESETS, ...ADD] : VIEWS),
+    ...(words.length ? [...viewEntries(BULK, "Bulk actions"), ...operationEntries()] : []),
     ...(isNamed ? [] : panelEntries(chosen)),
     ...(chosen ? [] : panelsOfSome(words)),
     ...compareEntries(words, chosen),

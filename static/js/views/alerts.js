@@ -59,7 +59,7 @@ const NAMED = 3; // names in a sentence; more are counted
 const LINKED = 12; // names in the details of an alert
 const SHOWN = 6; // lines before "Show all"
 const EVENTS = 6; // recent events shown
-const BESIDE = 2; // recent events beside alerts, more where these are higher
+const BESIDE = 4; // recent events beside alerts, more where these are higher
 const ROW = 29; // px, of a recent event with one line
 const HOUR = 3600;
 const BY = /, by (\S+) from (\S+)$/; // how the server tells who made a change
@@ -899,7 +899,7 @@ export class AlertCard {
     const more = this.folded.reduce((sum, line) => sum + line.alerts.length, 0);
     const other = sources.length ? `${plain(more)} on ${sources.join(", ")}` : "";
     setText(this.count, [own, other].filter(Boolean).join(" · "));
-    const most = this.showAll ? active.length : SHOWN;
+    const most = this.showAll || active.length <= SHOWN + 1 ? active.length : SHOWN;
     const draw = () => {
       replace(this.list, blockItems(this.blocks, this.now, this.opened, most));
       this.#drawOthers();
@@ -909,7 +909,7 @@ export class AlertCard {
     this.clear.hidden = active.length > 0;
     setText(this.clear, calm);
     this.clear.classList.toggle("unsure", unsure);
-    this.more.hidden = active.length <= SHOWN;
+    this.more.hidden = active.length <= SHOWN + 1; // which is no more than the button
     setText(this.more, this.showAll ? "Show fewer" : `Show all ${plain(active.length)}`);
   }
 

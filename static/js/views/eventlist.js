@@ -20,9 +20,9 @@ import {
 import { pastTense, SETTABLE, SEVERITIES } from "../words.js";
 
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
-// Seconds from a request to the poll that sees what it changed; the list of nodes changes at once.
-const SEEN_WITHIN = { changed: 120, nodes: 1 };
-const TOLD_WITHIN = 10; // seconds from such a change to the end of a slow request, which is its time
+// Seconds from a request to the poll that sees what it changed.
+const SEEN_WITHIN = { changed: 120, nodes: 30 };
+const TOLD_WITHIN = { changed: 1, nodes: 10 }; // ... and back: a slow request is told at its end
 const NODES = "/api/nodes"; // the list of nodes and frontends, which is no node
 // What a short list leaves out: the address of a backend behind the name of its failed check.
 const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)/g;
@@ -85,15 +85,19 @@ function requestsOfChanges(events) {
     const what = changedBy(event);
     sent.set(what, [...(sent.get(what) || []), event]);
   }
-  for (const change of events) {
-    if (!["changed", "nodes"].includes(change.kind)) continue;
-    const what = change.kind === "nodes" ? NODES : change.node;
-    const seen = change.time - SEEN_WITHIN[change.kind];
-    const after = ({ time, until }) => Math.abs((until ?? time) - change.time);
-    const [request] = (sent.get(what) || [])
-      .filter(({ time, until }) => time <= change.time + TOLD_WITHIN && (until ?? time) > seen)
-      .sort((a, b) => after(a) - after(b));
-    if (request) found.set(change, request);
+  const taken = new Set(); // the list of nodes changes once for each request, in their order
+  for (const change of [...events].reverse()) {
+    const { kind, node } = change;
+    if (!(kind in SEEN_WITHIN)) continue;
+    const [first, last] = [change.time - SEEN_WITHIN[kind], change.time + TOLD_WITHIN[kind]];
+    const near = (sent.get(kind === "nodes" ? NODES : node) || []).filter(
+      ({ time, until }) => time <= last && (until ?? time) > first,
+    );
+    const isFree = (one) => !taken.has(one) || one.count > 1;
+    const request = kind === "nodes" ? near.reverse().find(isFree) : near[0];
+    if (!request) continue;
+    taken.add(request);
+    found.set(change, request);
   }
   return found;
 }

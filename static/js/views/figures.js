@@ -86,7 +86,7 @@ const TILES = [
     chart: "layers",
     note: (t, counts) => reportingNote(counts),
   },
-  { id: "local_cache_bytes", chart: "sources", note: usage },
+  { id: "local_cache_bytes", note: usage },
   {
     id: "evictions_per_second",
     chart: "losses",
@@ -99,14 +99,13 @@ const TILES = [
   },
   {
     id: "store_p99",
-    chart: "latency",
     note: (t, counts) =>
       counts.slowest("store_p99", "stored_tokens_per_second") ||
       worded(t.store_p50, "seconds", (text) => `p50 ${text}`),
   },
-  { id: "l2_load_bytes_per_second", chart: "sources", note: () => "" },
-  { id: "requests_per_second", chart: "sources", note: () => "" },
-  { id: "remote_cache_bytes", chart: "sources", note: () => "" },
+  { id: "l2_load_bytes_per_second", note: () => "" },
+  { id: "requests_per_second", note: () => "" },
+  { id: "remote_cache_bytes", note: () => "" },
 ];
 /** What is no failure, but no success either: timeouts, which alert, before slow retrievals. */
 export function lossNote({ timeouts_per_second: timeouts, slow_retrievals_per_second: slow }) {
@@ -201,8 +200,8 @@ export function movementText(values, unit) {
 }
 
 export class Tile {
-  /** What is clicked leads to another page, `href`, or calls `reveal(chart)`. */
-  constructor({ id, chart, note, href }, reveal) {
+  /** What is clicked calls `reveal(chart)`, or leads to `href`: without both, to Compare. */
+  constructor({ id, chart, note, href = chart ? "" : `#/compare?metric=${id}` }, reveal) {
     Object.assign(this, { id, note });
     this.unitName = metricUnit(id);
     this.delta = h("span", { class: "delta" });

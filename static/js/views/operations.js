@@ -255,6 +255,16 @@ const OPERATIONS = {
   },
 };
 
+/** The operations for which there are servers, as they are searched for: {label, kind, href}. */
+export function operationLinks(nodes) {
+  const kinds = Object.keys(OPERATIONS).filter((kind) => nodes.some((node) => node.kind === kind));
+  return kinds.flatMap((kind) =>
+    Object.entries(OPERATIONS[kind]).map(([name, { label }]) => {
+      return { label, kind, href: `#/many?tab=cache&server=${kind}&operation=${name}` };
+    }),
+  );
+}
+
 // ---- what came back ----
 
 /** The model that engines have registered with an MP server, and its ranks; null without any. */
@@ -343,7 +353,16 @@ export class CacheOperations {
     this.results = [];
     this.stop = null; // the button that stops waiting for the requests that are sent
     this.chosen = new Set();
+    this.wanted = {}; // {kind, name} of the operation that the address asks for
     this.element = h("div");
+  }
+
+  /** The address may name an operation: it is chosen once there is such a server. */
+  take(query) {
+    const [kind, name] = [query.get("server"), query.get("operation")];
+    if (!Object.hasOwn(OPERATIONS, kind) || !Object.hasOwn(OPERATIONS[kind], name)) return;
+    this.wanted = { kind, name };
+    this.kinds = ""; // built anew
   }
 
   get operation() {
@@ -372,7 +391,12 @@ export class CacheOperations {
       this.kind = "";
       return;
     }
-    if (first || !kinds.includes(this.kind)) this.#chooseKind(kinds[0]);
+    const { kind, name } = this.wanted;
+    if (kinds.includes(kind)) {
+      this.#chooseKind(kind);
+      this.name = name;
+      this.wanted = {};
+    } else if (first || !kinds.includes(this.kind)) this.#chooseKind(kinds[0]);
     this.#build(kinds);
   }
 
