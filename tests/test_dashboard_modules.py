@@ -1358,7 +1358,7 @@ def test_a_rollout_compares_with_the_five_minutes_before_and_not_with_an_earlier
     [row] = run("views/rollout.js", body, series)
     assert row["first"] == pytest.approx([0.8, 0.5]) and row["others"] == pytest.approx([0.6, 0.6])
     assert plain(row["moved"]["text"]) == "▼ 30 pt"
-    assert row["moved"]["large"] and not row["moved"]["isBetter"]
+    assert row["moved"]["grade"] == "worse"
 
 
 @pytest.mark.parametrize(
@@ -1370,7 +1370,10 @@ def test_a_rollout_compares_with_the_five_minutes_before_and_not_with_an_earlier
         ("retrieve_p99", [0.0469, 0.0872], [0.0462, 0.0449], "▲ 91%, worse"),
         ("retrieve_p99", [0.04, 0.08], [0.04, 0.08], ""),
         ("retrieve_p99", [0.2, 0.3], [0.04, 0.06], ""),  # slower than the rest before, too
+        ("lookup_hit_rate", [0.77, 0.731], [0.77, 0.786], "▼ 5.5 pt, slight"),
+        ("lookup_hit_rate", [0.77, 0.76], [0.77, 0.77], "▼ 1 pt"),
         ("retrieve_p99", [0.04, 0.044], [0.04, 0.04], "▲ 10%"),
+        ("retrieve_p99", [0.04, 0.048], [0.04, 0.04], "▲ 20%, slight"),
         ("retrieve_p99", [0.08, 0.04], [0.08, 0.08], "▼ 50%"),
         ("failures_per_second", [0, 0.5], [0, 0], "▲ from 0, worse"),
         ("failures_per_second", [0, 0.5], [0, 0.5], ""),
@@ -1386,8 +1389,7 @@ def test_the_first_node_of_a_rollout_is_told_how_it_moved_against_the_rest(
     body = "const [metric, canary, rest] = given; const series = [{ metric, canary, rest }];"
     body += "const before = beforeOf(series, 120);"
     body += "const [{ moved }] = comparison({ since: 120, series, before }, 130);"
-    body += "const isWorse = moved && moved.large && !moved.isBetter;"
-    body += "return moved && moved.text + (isWorse ? ', worse' : '')"
+    body += "return moved && [moved.text, moved.grade].filter(Boolean).join(', ')"
     assert run("views/rollout.js", body, metric, *sides) == moved
 
 

@@ -2689,6 +2689,10 @@ def test_a_change_that_made_the_first_node_worse_is_not_proposed_for_the_others(
     assert browser.attribute("#rollout-state", "class") == "note degraded"
     assert proposed(browser) == ["Undo on 1 node"]
     assert "Apply to the other 2 nodes anyway" in browser.texts("main .actions button")
+    compare(browser, rollout, {"lookup_hit_rate": 0.75})
+    said = "Hit rate of w0 got slightly worse against the other 2 nodes. Wait, or undo it. Changed "
+    browser.wait_for(lambda: state(browser).startswith(said))
+    assert proposed(browser) == [], "it may become worse yet"
     press(browser, "Undo on 1 node")
     browser.wait_for(lambda: state(browser) == "Undone.")
 

@@ -2,7 +2,7 @@
 // others or back. A rollout goes on while other views are shown, and after a reload of the page.
 
 import { Chart } from "../chart.js";
-import { isNumber } from "../chartmath.js";
+import { isNumber, movement } from "../chartmath.js";
 import { button, empty, field, guarded, nodeLink, setOff, whyNone, working } from "../controls.js";
 import { confirmDialog } from "../dialog.js";
 import { breakable, h, replace, setText } from "../dom.js";
@@ -46,6 +46,8 @@ import { SettingFields } from "./settingfields.js";
 
 const METRICS = ["lookup_hit_rate", "failures_per_second", "retrieve_p99"];
 const LOW_IS_BAD = ["lookup_hit_rate"];
+const LEAST_POINTS = 0.02; // from here on a share is slightly worse
+const LEAST_SHARE = 0.15; // the same of other figures, which vary more
 const BEFORE = 300; // seconds before the change, to compare with; more could hold an incident
 const DRAWN = 900; // seconds before the change that the charts show
 const LEAST_WAIT = 60; // seconds after which a comparison means something
@@ -83,8 +85,8 @@ const meanBetween = ({ times, values }, from, to) =>
   mean(values.filter((value, i) => times[i] >= from && times[i] < to));
 
 /**
- * How the first node moved against the rest, each [before, after]: {text, isBetter, large}; null
- * where a figure is missing.
+ * How the first node moved against the rest, each [before, after]: {text, grade}, the grade
+ * "worse", "slight" or ""; null where a figure is missing.
  */
 function against([before, after], [restBefore, restAfter], metric) {
   if (![before, after, restBefore, restAfter].every(isNumber)) return null;
@@ -96,9 +98,14 @@ function against([before, after], [restBefore, restAfter], metric) {
     seconds: (before * restAfter) / restBefore,
   };
   const expected = due[unit] ?? before + Math.max(0, moved);
-  const isLower = after < expected;
-  const movement = movementText([expected, null, after], unit);
-  return { ...movement, isBetter: isLower !== LOW_IS_BAD.includes(metric) };
+  const values = [expected, null, after];
+  return { text: movementText(values, unit).text, grade: gradeOf(movement(values, unit), metric) };
+}
+
+function gradeOf(moved, metric) {
+  if (!moved || moved.up !== !LOW_IS_BAD.includes(metric)) return "";
+  if (moved.large) return "worse";
+  return moved.points >= LEAST_POINTS || moved.share >= LEAST_SHARE ? "slight" : "";
 }
 
 /** Whether a node may have made the change that failed: it is undone, too. */
@@ -138,11 +145,16 @@ class Rollout {
     return this.elapsed >= LEAST_WAIT && !canaryProblem(this);
   }
 
-  /** What got clearly worse on the first node than on the rest; null while that is not known. */
-  get worse() {
+  /**
+   * What the figures say of the change: [grade, labels of the figures with it]; null while that is
+   * not known.
+   */
+  get verdict() {
     const known = this.rows.filter(({ moved }) => moved);
     if (this.state !== "watching" || !this.isComparable || !known.length) return null;
-    return known.filter(isWorse).map(({ metric }) => metricLabel(metric));
+    const of = (grade) => known.filter(({ moved }) => moved.grade === grade);
+    const grade = ["worse", "slight"].find((one) => of(one).length) || "";
+    return [grade, of(grade).map(({ metric }) => metricLabel(metric))];
   }
 
   get changed() {
@@ -340,8 +352,6 @@ export function comparison({ since, series, before }, now) {
     return { metric, first, others, moved: against(first, others, metric) };
   });
 }
-
-const isWorse = ({ moved }) => Boolean(moved) && moved.large && !moved.isBetter;
 
 export class RolloutView {
   constructor(signal) {
@@ -612,22 +622,23 @@ export class RolloutView {
    */
   #sayState() {
     const isWarned = current.state === "watching" && canaryProblem(current);
-    const isBad = current.worse && current.worse.length > 0;
+    const grade = current.verdict?.[0];
+    const isBad = grade === "worse";
     const look = current.isLost || isBad ? "note degraded" : "note down";
     setText(this.said, stateText(current));
     this.wait.className = isWarned || isBad ? look : "quiet-line";
-    this.#propose(isBad);
+    this.#propose(grade);
   }
 
-  /** While there is nothing to compare, the page proposes nothing. */
-  #propose(isBad) {
-    const { pending, state, worse } = current;
-    if (this.undo) this.undo.classList.toggle("primary", Boolean(isBad));
+  /** While it is not clear what the change does, the page proposes nothing. */
+  #propose(grade) {
+    const { pending, state } = current;
+    if (this.undo) this.undo.classList.toggle("primary", grade === "worse");
     if (!this.goOn) return;
-    const canGoOn = state !== "watching" || (worse && !isBad);
+    const canGoOn = state !== "watching" || grade === "";
     const nodes = `the other ${plural(pending.length, "node")}`;
     setText(this.goOn, canGoOn ? `Apply to ${nodes}` : `Apply to ${nodes} anyway`);
-    this.goOn.classList.toggle("primary", Boolean(canGoOn));
+    this.goOn.classList.toggle("primary", canGoOn);
   }
 
   /** What can be done now; while requests are on their way, to stop waiting for them. */
@@ -825,24 +836,25 @@ function stateText(rollout) {
   }
   const problem = canaryProblem(rollout);
   if (problem) return `${rollout.isLost ? "◆" : "■"} ${problem}`;
-  if (rollout.isComparable) return verdict(rollout);
+  if (rollout.isComparable) return verdictText(rollout);
   return `Figures can be compared from ${clock(rollout.since + LEAST_WAIT)} on.`;
 }
 
-/** What the figures say of the change. */
-function verdict({ canary: { key }, worse, rest }) {
-  if (!worse) return "There are no figures to compare yet. Apply to the others or undo.";
-  if (!worse.length) return `No figure of ${key} got worse against the ${rest}.`;
-  const [first, ...more] = worse;
+/** What the figures say of the change, in words. */
+function verdictText({ canary: { key }, verdict, rest }) {
+  if (!verdict) return "There are no figures to compare yet.";
+  const [grade, [first, ...more]] = verdict;
+  if (!grade) return `No figure of ${key} got worse against the ${rest}.`;
   const names = [first, ...more.map(within)].join(", ").replace(/, ([^,]*)$/, " and $1");
-  return `◆ ${names} of ${key} got worse against the ${rest}.`;
+  if (grade === "worse") return `◆ ${names} of ${key} got worse against the ${rest}.`;
+  return `${names} of ${key} got slightly worse against the ${rest}. Wait, or undo it.`;
 }
 
 /** How the first node moved, as the page says it once figures can be compared. */
 function movedText({ isComparable, rest }, row) {
   if (!isComparable || !row.moved?.text) return null;
   const text = `${row.moved.text} against the ${rest}`;
-  return h("span", { class: isWorse(row) ? "moved large" : "moved" }, text);
+  return h("span", { class: row.moved.grade === "worse" ? "moved large" : "moved" }, text);
 }
 
 function comparisonTable(rollout) {
