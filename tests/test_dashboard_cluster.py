@@ -3772,15 +3772,21 @@ def test_a_frontend_is_marked_at_the_side_on_its_own_page(show, nodes):
     with StoryServer(story) as server:
         browser = show(server, "/#/node/rack1", "main h1")
         [[key, colour]] = browser.wait_for(lambda: browser.script(here))
-        other = browser.style("nav .side-tree summary:not([aria-current])", "background-color")
+        other = browser.style("nav .side-tree a:not([aria-current])", "background-color")
         assert key == "rack1" and colour != other
-        behind = "nav .side-tree details:has(summary[aria-current]) li a"
+        assert browser.text("nav .side-tree [aria-current=page]") == "This frontend"
+        behind = "nav .side-tree details:has([aria-current]) li a:not([aria-current])"
         browser.wait_for(lambda: browser.count(behind) > 0)
         browser.click(behind)
         browser.wait_for(lambda: browser.script(here) and browser.script(here)[0][0] != "rack1")
         assert len(browser.script(here)) == 1
         browser.script("location.hash = '#/'")
         browser.wait_for(lambda: browser.script(here) == [])
+        # Its page is one click away, at the side, and so is the list of frontends.
+        browser.wait_for(lambda: browser.text("main .page-head a[href='#/nodes']"))
+        if nodes == 15:  # a large fleet lists what needs attention
+            browser.click("nav .side-tree a[data-key=rack1]")
+            browser.wait_for(lambda: browser.text("main h1") == "rack1")
 
 
 def test_a_fleet_says_how_many_nodes_its_sums_still_lack(show):

@@ -540,10 +540,13 @@ def test_a_name_with_spaces_or_markup_is_a_link_too(run):
         "   (one) => one.textContent)]; }); })"
     )
     names = ["a b", "a b c", "<b>x", "w <i>(1)</i>", "10.0.0.5:9090", "w0"]
-    said = ["a b is degraded", "w0, a b c and <b>x of rack 1 are down: w <i>(1)</i>.", "data b"]
+    said = ["a b is degraded", "w0, a b c and <b>x of rack 1 are slow: w <i>(1)</i>.", "data b"]
     said += ["10.0.0.5:9090 (a b) is up", "a bc"]
     links = [["a b"], ["w0", "a b c", "<b>x", "rack 1", "w <i>(1)</i>"], []]
     links += [["10.0.0.5:9090", "a b"], []]
+    # An error names no node, also where one has its name.
+    said.append("w0 and a b are down: connection w0")
+    links.append(["w0", "a b"])
     assert run("controls.js", body, names, said) == [[True, *one] for one in links]
 
 

@@ -494,18 +494,22 @@ function wordsOf(text) {
   return text.split(RegExp(`((?<![^\\s(])(?:${any})(?![^\\s,;:).])|[\\s,;:()]+)`));
 }
 
+const ERROR = /(?<=\b(?:down|unreachable): )/; // what follows is of the system: it names no node
+
 /**
  * A text in which the names of nodes, frontends and instances are links, and what is too long for
  * a line of a telephone breaks at its separators.
  */
 export function linked(text) {
   const instances = new Set(store.instances.values());
-  return wordsOf(kept(text)).map((word) => {
+  const [said, error] = String(text).split(ERROR);
+  const end = error === undefined ? Infinity : wordsOf(kept(said)).length - 1;
+  return wordsOf(kept(text)).map((word, i) => {
     if (word.startsWith("(")) return [h("wbr"), word];
     const isShort = word.length <= UNBROKEN;
     const name = word.replace(/[.]$/, "");
-    const node = name && (store.byKey.has(name) || isFrontend(name));
-    const known = node || (name && instances.has(name));
+    const node = name && i < end && (store.byKey.has(name) || isFrontend(name));
+    const known = node || (name && i < end && instances.has(name));
     if (!known) return isShort ? word : breakable(word);
     const href = node ? nodeLink({ key: name }) : instanceLink(name);
     const props = { href, class: isShort ? "gap" : "whole" };

@@ -28,6 +28,7 @@ import {
 import { h, icon, replace, setText } from "./dom.js";
 import { byName, clock, duration, plain, plural, serverNow, spanText } from "./format.js";
 import {
+  frontendsOf,
   getToken,
   instanceName,
   loadSession,
@@ -338,12 +339,11 @@ function buildGroup(group, { closed, many }) {
   const list = h("ul");
   const { text = "" } = group.alert || {};
   const alert = text && h("span", { class: "tag" }, text.length > LONGEST_TAG ? "1 alert" : text);
-  const own = ownKey(group);
   const tag = alert || (group.outlier ? outlierTag(group.outlier) : null);
   if (tag) treeTags.set(group.id, tag);
   const summary = h(
     "summary",
-    own ? { dataset: { key: own } } : {},
+    {},
     mark,
     h("span", { class: "tree-name", title: group.label }, fitted(group.label)),
     tag || h("span", { class: "muted count" }, plain(group.nodes.length)),
@@ -380,8 +380,13 @@ function listNodes(list, group) {
     : ordered.slice(0, NODE_LIMIT);
   const more = group.nodes.length - shown.length;
   const link = `#/?group=${encodeURIComponent(group.id)}`;
+  const own = ownKey(group);
+  const about = { href: nodeLink({ key: own }), dataset: { key: own } };
+  const frontend = frontendsOf(store.status).find(({ name }) => name === own);
+  const none = frontend?.state === "up" ? "reports no nodes" : "its nodes are not known";
   replace(
     list,
+    own ? h("li", {}, h("a", about, h("span"), "This frontend")) : null,
     shown.map((node) => {
       const mark = h("span");
       treeMarks.set(idIn(group, node), mark);
@@ -392,7 +397,7 @@ function listNodes(list, group) {
     more > 0
       ? h("li", {}, h("a", { class: "muted", href: link }, `and ${plain(more)} more`))
       : null,
-    group.nodes.length ? null : h("li", { class: "muted pad" }, "reports no nodes"),
+    group.nodes.length ? null : h("li", { class: "muted pad" }, none),
   );
 }
 
@@ -479,10 +484,9 @@ export function markPlace() {
   };
   for (const link of places.querySelectorAll("a")) mark(link, link.dataset.view === route.view);
   const panel = route.view === "node" ? route.panel : "overview";
-  for (const entry of treeBox.querySelectorAll("[data-key]")) {
-    const { key } = entry.dataset;
-    mark(entry, route.view === "node" && key === route.key);
-    if (entry.matches("a")) entry.href = nodeLink({ key }, panel);
+  for (const link of treeBox.querySelectorAll("a[data-key]")) {
+    mark(link, route.view === "node" && link.dataset.key === route.key);
+    link.href = nodeLink({ key: link.dataset.key }, panel);
   }
   scrollToPlace();
 }

@@ -944,13 +944,14 @@ function unlisted({ proxy }) {
 
 /** The nodes behind another frontend, as this one sees them. */
 function children(ctx) {
-  const { key, name } = ctx.node();
+  const { key, name, state } = ctx.node();
   if (!isFrontend(key)) return unlisted(ctx.node());
   return nodeTable(ctx, {
     title: BEHIND,
     note: "as last reported by this frontend",
     belongs: (node) => node.proxy === name,
-    emptyText: "This frontend reports no nodes.",
+    emptyText:
+      state === "up" ? "This frontend reports no nodes." : "What nodes it has is not known.",
     again: (signal) => getJson(`api/proxies/${encodeURIComponent(name)}/refresh`, { signal }),
   });
 }

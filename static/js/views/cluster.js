@@ -134,7 +134,9 @@ class Head {
     const size = sizeText(status);
     if (this.size.dataset.shown !== size) {
       this.size.dataset.shown = size;
-      replace(this.size, dotted(size.split(" · ")));
+      const linkOf = (text) =>
+        /other frontend/.test(text) ? h("a", { href: "#/nodes" }, text) : text;
+      replace(this.size, dotted(size.split(" · ").map(linkOf)));
     }
     this.tick();
   }
