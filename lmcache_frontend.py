@@ -13688,6 +13688,7 @@ DEMO_STORY_AGES = (50, 300, 800, 1200)  # of the rounds of those in its story, a
 # Parts of the traffic that a node can turn off (cluster.json explains them).
 DEMO_PARTS = ("hot", "remote", "writes", "puts", "fills", "counting")
 DEMO_IDENTITY = {"target_info", "process_start_time_seconds"}  # families that identify a process
+DEMO_CHUNK = 256  # tokens; as the recorded responses say
 DEMO_LATENCY = (0.003, 0.013)  # seconds, of replayed responses: from, to
 DEMO_COORDINATOR_PORT = 8400  # of MP servers that have no coordinator
 DEMO_PEER = "10.2.0.14"  # who changes a setting in the replayed time
@@ -14115,6 +14116,8 @@ class DemoNode:
     def _recorded(self, cases: List[dict], request: dict, segment: str, at: float) -> DemoResponse:
         """The response of the first case that applies, after the changes that it makes."""
         facts = {"request": request, "segment": segment, "figures": self.process.figures(at)}
+        tokens = as_list(request["token_ids"])
+        facts.update(chunks=len(tokens) // DEMO_CHUNK, prompt=f"{zlib.crc32(dumps(tokens)):032x}")
         monitor = self.cluster.settings["health_monitor"]
         facts["health_monitor"] = fill_demo(monitor[int(facts["figures"]["now"]["healthy"])], facts)
         facts.update(self._facts(at))

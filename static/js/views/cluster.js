@@ -396,7 +396,9 @@ class Filters {
     this.only.hidden = !memory.group;
     setText(this.only, `Only ${group ? group.label : isInstance ? name : memory.group}  ×`);
     this.onlyEnv.hidden = !memory.env;
-    setText(this.onlyEnv, `Env ${middle(memory.env, MOST_LETTERS)}  ×`);
+    const isLocked = !memory.envHits && store.session && !trusted();
+    const found = isLocked ? " (not searched: read-only)" : "";
+    setText(this.onlyEnv, `Env ${middle(memory.env, MOST_LETTERS)}${found}  ×`);
     if (isInstance) this.table.unfold(name);
     this.isOffered = (node) =>
       (!memory.kind || node.kind === memory.kind) &&
