@@ -14056,6 +14056,10 @@ def demo_lookup(known: dict, request: dict, own: dict) -> dict:
     return {"chunks": len(tokens) // size, "results": results}
 
 
+def demo_hash(value: object, digits: int = 16) -> str:
+    return f"{zlib.crc32(dumps(value)):0{digits}x}"
+
+
 class DemoNode:
     """A simulated process's API, and what was changed through it."""
 
@@ -14117,7 +14121,9 @@ class DemoNode:
         """The response of the first case that applies, after the changes that it makes."""
         facts = {"request": request, "segment": segment, "figures": self.process.figures(at)}
         tokens = as_list(request["token_ids"])
-        facts.update(chunks=len(tokens) // DEMO_CHUNK, prompt=f"{zlib.crc32(dumps(tokens)):032x}")
+        facts.update(chunks=len(tokens) // DEMO_CHUNK, prompt=demo_hash(tokens, 32))
+        blocks = as_list(request["block_ids"])
+        facts["blocks"] = [{"checksum": demo_hash([self.name, block])} for block in blocks]
         monitor = self.cluster.settings["health_monitor"]
         facts["health_monitor"] = fill_demo(monitor[int(facts["figures"]["now"]["healthy"])], facts)
         facts.update(self._facts(at))

@@ -125,8 +125,8 @@ def test_the_alerts_of_a_node_are_counted_on_its_other_panels_and_a_key_leads_to
     browser.wait_for(lambda: not browser.has("main .alert-card .menu"))
 
 
-def test_an_engine_without_alerts_folds_those_of_the_other_nodes_of_its_instance(page, demo):
-    browser = page(demo, "#/node/llama70b-a_api")
+def test_a_scheduler_without_alerts_folds_those_of_the_other_nodes_of_its_instance(page, demo):
+    browser = page(demo, "#/node/llama70b-a_scheduler")
     fold = "main .alert-card details.others"
     browser.wait_for(lambda: "on other nodes of llama70b-a" in browser.text(fold + " summary"))
     assert not browser.has("main .alert-card > .alerts > li")

@@ -291,6 +291,29 @@ def test_an_answer_has_the_shape_of_lmcaches(served, node, method, path, body, s
         assert set(json.loads(answer[2])) == keys
 
 
+def test_operations_on_the_cache_are_answered_for_what_was_asked(served):
+    def sent(node, method, path, **body):
+        return json.loads(ask(served[node], method, path, json.dumps(body))[2])
+
+    prompt = {"token_ids": list(range(4 * 256 + 10)), "model_name": "m", "world_size": 4}
+    for method in ("POST", "DELETE"):
+        answer = sent("coordinator", method, "/cache/pins", **prompt)
+        assert (answer["requested"], answer["affected"]) == (4, 4)
+    answers = []
+    for count, server in ((4, "mp-0"), (8, "mp-1")):
+        prompt["token_ids"] = list(range(count * 256))
+        for path in ("/cache/prefetches", "/cache/delete"):
+            answer = sent("coordinator", "POST", path, instance_id=server, **prompt)
+            assert answer["instance_id"] == server
+            assert answer.get("chunks", answer.get("requested")) == count
+            answers.append(answer.get("request_id"))
+    assert answers[0] != answers[2]
+    sums = sent("mp-0", "POST", "/cache/checksums", block_ids=[0, 1, 5], chunk_size=256)
+    assert len(set(sums["checksums"])) == 3
+    again = sent("mp-0", "POST", "/cache/checksums", block_ids=[5], chunk_size=256)
+    assert again["checksums"] == sums["checksums"][2:]
+
+
 def test_a_prompt_is_located_by_its_whole_chunks_and_not_all_are_cached(served):
     def found(tokens, world_size=4):
         asked = {"model_name": "Qwen/Qwen3-32B", "world_size": world_size, "cache_salt": ""}
