@@ -95,7 +95,7 @@ function against([before, after], [restBefore, restAfter], metric) {
   // What it would have, had it moved as the rest did; latencies do in proportion.
   const due = {
     ratio: before + moved,
-    seconds: (before * restAfter) / restBefore,
+    seconds: restBefore > 0 ? (before * restAfter) / restBefore : before + moved,
   };
   const expected = due[unit] ?? before + Math.max(0, moved);
   const values = [expected, null, after];
