@@ -2639,7 +2639,8 @@ window.fetch = async (url, options) => {
   return Response.json({ interval: 60, series });
 };
 const kept = JSON.parse(sessionStorage.getItem("lmcache.rollout"));
-sessionStorage.setItem("lmcache.rollout", JSON.stringify({ ...kept, since: %(since)r, before: null }));
+Object.assign(kept, { since: %(since)r, before: null });
+sessionStorage.setItem("lmcache.rollout", JSON.stringify(kept));
 location.hash = "#/many?tab=rollout";
 """
 

@@ -611,7 +611,8 @@ def test_in_process_lmcache_without_a_count_of_prompts_tells_the_sources_of_what
     assert sources(lf.aggregate([worker])) == {"computed": 50.0, "gpu": 10.0, "lmcache": 40.0}
     # An engine that counts its prompts and its own hits knows better.
     engine = member("api", SILENT, 9000, 1800, kind="engine")
-    assert sources(lf.aggregate([worker, engine])) == {"computed": 80.0, "gpu": 30.0, "lmcache": 40.0}
+    figures = lf.aggregate([worker, engine])
+    assert sources(figures) == {"computed": 80.0, "gpu": 30.0, "lmcache": 40.0}
     # A scheduler counts lookups alone; what was retrieved without one came from nowhere known.
     scheduler = member("s", LOOKUPS[: LOOKUPS.index(HITS)], 6000, 3000)
     assert sources(lf.aggregate([scheduler])) == {"computed": 50.0, "lmcache": 50.0}

@@ -104,8 +104,8 @@ const KEYS = [
 
 const NO_MATCH =
   "No match. Search for a node, an instance, a panel of a node (“worker2 log”), a setting, a " +
-  "figure (“worst p99”), a time (“04:12”, “12:00-12:10”), an alert, a view, a word of the manual, " +
-  "or an action such as “silence” or “dark”.";
+  "figure (“worst p99”), a time (“04:12”, “12:00-12:10”), an alert, a view, a word of the " +
+  "manual, or an action such as “silence” or “dark”.";
 
 const go = (href) => () => {
   location.hash = href.slice(1);
