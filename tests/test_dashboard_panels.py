@@ -288,6 +288,8 @@ def test_the_spaces_of_values_are_shown_and_stay_when_one_is_set(browser, worker
     browser.wait_for(lambda: sent and not browser.has(".in-place"))
     assert sent == [{"blend_special_str": spaced}]
     conf["blend_special_str"] = "x"
+    # A change through the frontend is looked for at the next poll.
+    assert front.ask("/proxy2/w0/conf", "POST", {"blend_special_str": "x"}).status == 200
     browser.goto(front.url + "/#/node/w0/events")
     said = "blend_special_str %s → " % quoted
     wait_polling(browser, lambda: said in browser.text("main .events").replace("\xa0", " "))
