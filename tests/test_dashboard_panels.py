@@ -2592,7 +2592,7 @@ def test_a_rollout_names_each_node_with_its_state_and_goes_on_where_one_refused(
     browser.wait_for(lambda: state(browser).startswith("Applied to 2 of 3 nodes"))
     assert any(row.startswith("w1: ■ failed:") and "not now" in row for row in results(browser))
     workers["w1"].refusal = ""
-    press(browser, "Apply to the other 1 node")
+    press(browser, "Apply to the other node")
     press(browser, "Apply", "dialog")
     browser.wait_for(lambda: state(browser) == "Applied to all 3 nodes.")
     assert workers["w1"].settings["min_retrieve_tokens"] == 128

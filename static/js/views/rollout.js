@@ -108,6 +108,8 @@ function gradeOf(moved, metric) {
   return moved.points >= LEAST_POINTS || moved.share >= LEAST_SHARE ? "slight" : "";
 }
 
+const otherNodes = (count) => (count === 1 ? "other node" : `other ${plural(count, "node")}`);
+
 /** Whether a node may have made the change that failed: it is undone, too. */
 const isOpen = (error) =>
   error.name === "AbortError" ||
@@ -137,7 +139,7 @@ class Rollout {
   /** "other 4 nodes", those that the first one is compared with. */
   get rest() {
     const silent = this.reporting < this.others.length ? " with figures" : "";
-    return `other ${plural(this.reporting, "node")}${silent}`;
+    return otherNodes(this.reporting) + silent;
   }
 
   /** Whether figures since the change mean something by now. */
@@ -636,7 +638,7 @@ export class RolloutView {
     if (this.undo) this.undo.classList.toggle("primary", grade === "worse");
     if (!this.goOn) return;
     const canGoOn = state !== "watching" || grade === "";
-    const nodes = `the other ${plural(pending.length, "node")}`;
+    const nodes = `the ${otherNodes(pending.length)}`;
     setText(this.goOn, canGoOn ? `Apply to ${nodes}` : `Apply to ${nodes} anyway`);
     this.goOn.classList.toggle("primary", canGoOn);
   }
