@@ -4516,7 +4516,7 @@ def token_sources(growth: Growth) -> Dict[str, float]:
 def sources_of_lookups(rates: Dict[str, float]) -> Dict[str, float]:
     """The sources of tokens that in-process LMCache without a count of prompt tokens looked up.
 
-    What it found and did not load was in the GPU already, if the engine does not say how much was.
+    Where no engine says how many tokens its GPU had, it is those that were found and not loaded.
     """
     prompt, hit = rates.get("prompt_tokens", rates["lookup_tokens"]), rates["hit"]
     if not prompt and hit:

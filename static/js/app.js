@@ -69,7 +69,7 @@ function showFailure(error) {
 /** What a view shows that a list of nodes does not: all of its node, the metric compared. */
 function figuresOf({ view, key, query }) {
   if (view === "node") return { node: key };
-  if (view === "cluster") return { figures: columnFigures() };
+  if (view === "cluster") return { figures: columnFigures(query.get("sort") || "") };
   const metric = view === "compare" ? query.get("metric") : "";
   return isFigure(metric) ? { figures: [metric] } : {};
 }

@@ -494,7 +494,7 @@ function wordsOf(text) {
   return text.split(RegExp(`((?<![^\\s(])(?:${any})(?![^\\s,;:).])|[\\s,;:()]+)`));
 }
 
-const ERROR = /(?<=\b(?:down|unreachable): )/; // what follows is of the system: it names no node
+const ERROR = /(?<=\b(?:down|unreachable): )/; // an error message follows, which names no node
 
 /**
  * A text in which the names of nodes, frontends and instances are links, and what is too long for

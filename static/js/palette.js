@@ -26,7 +26,7 @@ import { DEFAULTS } from "./panels/defaults.js";
 import { chooseRange, offeredSpans, setTheme, unlock } from "./shell.js";
 import { alertLines, carefully, sentenceOf, silence } from "./views/alerts.js";
 import { changesOf, eventRows, eventText, loadEvents, undoOf } from "./views/eventlist.js";
-import { instancesOf, UNLISTED } from "./views/instances.js";
+import { instancesOf, ON_DEMAND } from "./views/instances.js";
 import { operationLinks } from "./views/operations.js";
 import { instancesWithRanks, ranksLink, worstValues } from "./views/ranks.js";
 import {
@@ -499,7 +499,7 @@ function worstEntries(words) {
   return figureNames()
     .filter((name) => beginsWords(`${metricLabel(name)} ${name}`, rest))
     .map((name) => [name, ...worstValues(store.status.nodes, name).slice(0, 1)])
-    .filter(([name, worst]) => worst || UNLISTED.includes(name))
+    .filter(([name, worst]) => worst || ON_DEMAND.includes(name))
     .slice(0, MOST_WORST)
     .flatMap(([name, worst]) => {
       const label = metricLabel(name);

@@ -951,7 +951,7 @@ function children(ctx) {
     note: "as last reported by this frontend",
     belongs: (node) => node.proxy === name,
     emptyText:
-      state === "up" ? "This frontend reports no nodes." : "What nodes it has is not known.",
+      state === "up" ? "This frontend reports no nodes." : "This frontend’s nodes are not known.",
     again: (signal) => getJson(`api/proxies/${encodeURIComponent(name)}/refresh`, { signal }),
   });
 }

@@ -36,8 +36,8 @@ export function alertsFor(node, status) {
   );
 }
 
-/** Whether an alert tells what a node had to suffer: "TTFT p50 of NAME rose". */
-const affects = ({ text }, key) =>
+/** Whether the text of an alert names a node: "…; TTFT p50 of NAME rose: …". */
+const names = ({ text }, key) =>
   [" ", ":", ";", ","].some((end) => ` ${text} `.includes(` ${key}${end}`));
 
 export class NodeEvents {
@@ -53,7 +53,7 @@ export class NodeEvents {
     this.grouped = null; // {status, groups}
     const { key, kind } = ctx.node();
     const isOther = (alert) =>
-      alert.node && alert.node !== key && kind !== "frontend" && !affects(alert, key);
+      alert.node && alert.node !== key && kind !== "frontend" && !names(alert, key);
     this.alerts = new AlertCard({ isOther });
     this.card = new EventCard(nodeLink(ctx.node(), "events"), MOST_ROWS);
     this.card.follow(this.alerts);

@@ -290,7 +290,7 @@ class Filters {
       const ids = boxes.filter(([, box]) => box.checked).map(([column]) => column.id);
       remember("columns", JSON.stringify(ids));
       this.table.setColumns(ids);
-      need({ figures: columnFigures() });
+      need({ figures: columnFigures(memory.sort) });
     };
     return popover(
       "Columns",
@@ -311,7 +311,7 @@ class Filters {
   #resetColumns() {
     remember("columns", "null");
     this.table.setColumns(null);
-    need();
+    need({ figures: columnFigures(memory.sort) });
     this.columns.open = false;
   }
 

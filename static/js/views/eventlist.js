@@ -22,7 +22,8 @@ import { pastTense, SETTABLE, SEVERITIES } from "../words.js";
 const TOGETHER = 60; // seconds within which a restart belongs to the down time before it
 // Seconds from a request to the poll that sees what it changed.
 const SEEN_WITHIN = { changed: 120, nodes: 30 };
-const TOLD_WITHIN = { changed: 1, nodes: 10 }; // ... and back: a slow request is told at its end
+// Seconds from a change to the event of its request, which has the time when that ended.
+const TOLD_WITHIN = { changed: 1, nodes: 10 };
 const NODES = "/api/nodes"; // the list of nodes and frontends, which is no node
 // What a short list leaves out: the address of a backend behind the name of its failed check.
 const DETAIL = /reports itself unhealthy: |\([^()\s]*:\/\/[^()]*\)/g;

@@ -446,14 +446,14 @@ const FIGURE_COLUMNS = [
 ];
 
 /** The figures of nodes that only these columns show: a status has them when it is asked to. */
-export const UNLISTED = ["store_p99", "stored_tokens_per_second", "latency"];
+export const ON_DEMAND = ["store_p99", "stored_tokens_per_second", "latency"];
 
 /** The columns that the viewer chose; null for the standard ones. */
 export const chosenColumns = () => JSON.parse(recall("columns", "null"));
 
-/** Those of their figures that the status has only when it is asked to. */
-export const columnFigures = () =>
-  UNLISTED.filter((name) => (chosenColumns() || []).includes(name));
+/** What the table needs of these for the chosen columns, and for an order of the address. */
+export const columnFigures = (sort = "") =>
+  ON_DEMAND.filter((name) => [...(chosenColumns() || []), sort.replace("-", "")].includes(name));
 
 const STANDARD_ORDER = { id: "state", down: false };
 
